@@ -1,0 +1,44 @@
+"""The base of every service's settings class.
+
+Above: one `settings.py` per service, a frozen typed class read once in its composition root.
+Below: pydantic-settings, which reads the process environment. Nothing else in the project reads it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that every service process has.
+
+    Environment names are `SWITCHBOARD_` plus the field name in capitals; nested fields are joined by `__`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SWITCHBOARD_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    log_level: str = Field(default="INFO", description="Lowest level that is logged: DEBUG, INFO, WARNING or ERROR.")
+    listen: str = Field(
+        description="Where this process listens: `unix:/path/to.sock` or `host:port`.",
+    )
+
+
+def load_settings(cls: type[SettingsT]) -> SettingsT:
+    """Read `cls` from the environment, or end the process with one line per bad setting (exit status 2).
+
+    Values are not printed: a setting may be a secret.
+    """
+    try:
+        return cls()
+    except ValidationError as problem:
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        for error in problem.errors(include_input=False, include_url=False):
+            name = prefix + "__".join(str(part) for part in error["loc"]).upper()
+            print(f"setting {name}: {error['msg']}", file=sys.stderr)
+        raise SystemExit(2) from None
