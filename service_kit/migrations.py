@@ -55,7 +55,9 @@ def migrate(url: str, owner: Owner) -> list[str]:
                 "(name text primary key, checksum text not null, applied_at timestamptz not null default now())",
             ).format(schema),
         )
-        known = dict(connection.execute(sql.SQL("select name, checksum from {}.migration").format(schema)).fetchall())
+        known: dict[str, str] = dict(
+            connection.execute(sql.SQL("select name, checksum from {}.migration").format(schema)).fetchall()
+        )
         for name, text in migration_files(owner.package):
             checksum = hashlib.sha256(text.encode()).hexdigest()
             if name in known:

@@ -53,14 +53,18 @@ def generate(out: Path) -> None:
         validate_set = Path(scratch) / "validate.binpb"
         validate_set.write_bytes(validate_descriptor_set())
         includes = [f"-I{ROOT / 'proto'}", f"-I{site}", f"-I{well_known}", f"--descriptor_set_in={validate_set}"]
-        plugin = Path(sys.executable).parent / "protoc-gen-mypy_grpc"
+        binaries = Path(sys.executable).parent
+        typed = [
+            f"--plugin=protoc-gen-mypy={binaries / 'protoc-gen-mypy'}",
+            f"--plugin=protoc-gen-mypy_grpc={binaries / 'protoc-gen-mypy_grpc'}",
+            f"--mypy_out=quiet:{python}",
+        ]
         arguments = [
             "protoc",
             *includes,
             f"--python_out={python}",
-            f"--pyi_out={python}",
             f"--grpc_python_out={python}",
-            f"--plugin=protoc-gen-mypy_grpc={plugin}",
+            *typed,
             f"--mypy_grpc_out=quiet:{python}",
             f"--descriptor_set_out={out / IMAGE}",
             "--include_imports",
@@ -69,7 +73,7 @@ def generate(out: Path) -> None:
         ]
         if protoc.main(arguments) != 0:
             raise GenerationError("protoc refused the contract; its message is above")
-        validate = ["protoc", *includes, f"--python_out={python}", f"--pyi_out={python}", "buf/validate/validate.proto"]
+        validate = ["protoc", *includes, f"--python_out={python}", *typed, "buf/validate/validate.proto"]
         if protoc.main(validate) != 0:
             raise GenerationError("protoc could not generate buf/validate")
     for stub in list(python.rglob("*_pb2_grpc.py")):
