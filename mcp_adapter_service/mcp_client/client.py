@@ -1,0 +1,202 @@
+"""The MCP client of one server: call a tool, list the tools, ping.
+
+Above: `resilience.ResilientClient` decides how often and when. Below: `revision` knows how the server is spoken to,
+`exchange` sends one request, `replies` reads what came back.
+
+A request goes out once. It goes out a second time only where the server turned the first away before any tool could run:
+its session was lost, or it now speaks the other revision, or it wants arguments as headers that were not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from mcp.shared.inbound import encode_header_value
+
+from mcp_adapter_service.mcp_client import faults, replies, wire
+from mcp_adapter_service.mcp_client.exchange import Exchange
+from mcp_adapter_service.mcp_client.faults import Code
+from mcp_adapter_service.mcp_client.limits import ClientLimits
+from mcp_adapter_service.mcp_client.outcomes import (
+    Fault,
+    InputRequired,
+    ProtocolFault,
+    ServerAlive,
+    ToolList,
+    ToolReply,
+)
+from mcp_adapter_service.mcp_client.param_headers import ParamHeaders
+from mcp_adapter_service.mcp_client.reply_stream import ProgressCallback
+from mcp_adapter_service.mcp_client.revision import Revision
+from mcp_adapter_service.mcp_client.wire import Binding, CallContext
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+_CORRELATION_ID: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_name_header = lru_cache(maxsize=4096)(encode_header_value)
+
+
+class McpClient:
+    """McpClient speaks MCP with one server, in whichever revision it has, over a pool that all clients share."""
+
+    def __init__(
+        self,
+        server_name: str,
+        url: str,
+        token: str | None = None,
+        *,
+        session: aiohttp.ClientSession,
+        limits: ClientLimits | None = None,
+    ) -> None:
+        if token is not None and not _VISIBLE.fullmatch(token):
+            raise ValueError(f"The token of tool server '{server_name}' must be visible ASCII characters only.")
+        self.server_name = server_name
+        self._limits = limits or ClientLimits()
+        self._exchange = Exchange(server_name, url, session, self._limits)
+        self._revision = Revision(self._exchange, wire.base_headers(token))
+        self._param_headers = ParamHeaders()
+        self._ids = itertools.count(1)
+
+    @property
+    def protocol_version(self) -> str | None:
+        """The revision in use; None before the first request."""
+        binding = self._revision.current
+        return binding.version if binding else None
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments_json: bytes,
+        *,
+        deadline: float,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> ToolReply:
+        """Call a tool once and say what is known of it.
+
+        `arguments_json` is one JSON object and is copied into the request unread; `deadline` is in the loop's time; `meta`
+        joins the request's `_meta`. Faults are returned, not raised. Cancelling closes the call's connection and nothing else.
+
+        Raises:
+            ValueError: `arguments_json` is no JSON object, or `correlation_id` does not fit a header.
+        """
+        if arguments_json[:1] != b"{" or arguments_json[-1:] != b"}":
+            raise ValueError("arguments_json must be one JSON object without white space around it")
+        context = _context(correlation_id, traceparent, meta)
+        # The arguments come first: should they ever hold more than they ought to, what follows wins.
+        params = {"arguments": orjson.Fragment(arguments_json), "name": name}
+        headers = self._param_headers.of(name, arguments_json)
+        call = _Request("tools/call", params, context, name, headers, on_progress)
+        result = await self._ask(call, deadline)
+        if isinstance(result, ProtocolFault) and result.rpc_code == replies.HEADER_MISMATCH and headers is None:
+            listed = await self.list_tools(deadline, correlation_id=context.correlation_id)
+            headers = self._param_headers.of(name, arguments_json)
+            if isinstance(listed, ToolList) and headers is not None:
+                result = await self._ask(replace(call, param_headers=headers), deadline)
+        if isinstance(result, Fault | InputRequired):
+            return result
+        return replies.tool_reply(self.server_name, result)
+
+    async def list_tools(self, deadline: float, *, correlation_id: str | None = None) -> ToolList | Fault:
+        """Return every tool that the server lists, page by page, each as the server wrote it."""
+        context = _context(correlation_id, None, None)
+        tools: list[Mapping[str, Any]] = []
+        cursor: str | None = None
+        seen: set[str] = set()
+        for _ in range(self._limits.max_tool_pages):
+            result = await self._ask(_Request("tools/list", {"cursor": cursor} if cursor else {}, context), deadline)
+            if isinstance(result, Fault):
+                return result
+            page = None if isinstance(result, InputRequired) else result.get("tools")
+            if not isinstance(page, list) or not all(isinstance(tool, dict) for tool in page):
+                return faults.protocol(self.server_name, Code.BAD_REPLY)
+            tools += page
+            cursor = None if isinstance(result, InputRequired) else result.get("nextCursor")
+            if not cursor:
+                return ToolList(tools=tuple(self._param_headers.learn(tools)))
+            if not isinstance(cursor, str) or cursor in seen:
+                return faults.protocol(self.server_name, Code.BAD_REPLY)
+            seen.add(cursor)
+        return faults.protocol(self.server_name, Code.REPLY_TOO_LARGE)
+
+    async def ping(self, deadline: float) -> ServerAlive | Fault:
+        """Ask the server for a sign of life: `server/discover`, or `ping` where there is a session."""
+        binding = await self._revision.binding(deadline)
+        if isinstance(binding, Fault):
+            return binding
+        method = "server/discover" if binding.modern else "ping"
+        result = await self._ask(_Request(method, {}, _context(None, None, None)), deadline)
+        if isinstance(result, InputRequired):
+            return faults.protocol(self.server_name, Code.BAD_REPLY)
+        return result if isinstance(result, Fault) else ServerAlive(protocol_version=self.protocol_version or "")
+
+    async def aclose(self) -> None:
+        """End the session with the server, where there is one. The pool stays open; it is not ours."""
+        await self._revision.aclose(asyncio.get_running_loop().time() + 1.0)
+
+    async def _ask(self, request: _Request, deadline: float) -> Mapping[str, Any] | InputRequired | Fault:
+        binding = self._revision.current or await self._revision.binding(deadline)
+        if isinstance(binding, Fault):
+            return binding
+        result = await self._send(request, binding, deadline)
+        if not isinstance(result, Fault) or not self._revision.may_be_stale(result, binding):
+            return result
+        renewed = await self._revision.binding(deadline, stale=binding)
+        if isinstance(renewed, Fault):
+            return renewed
+        if renewed.modern and binding.modern:
+            return result  # The same server as before: it meant what it said.
+        return await self._send(request, renewed, deadline)
+
+    async def _send(
+        self, request: _Request, binding: Binding, deadline: float
+    ) -> Mapping[str, Any] | InputRequired | Fault:
+        request_id = next(self._ids)
+        headers = wire.request_headers(binding, request.method, request.context)
+        if binding.modern and request.tool is not None:
+            headers[wire.NAME] = _name_header(request.tool)
+            if request.param_headers:
+                headers |= request.param_headers
+        body = wire.request_body(
+            binding,
+            request_id,
+            request.method,
+            request.params,
+            request.context,
+            progress=request.on_progress is not None,
+        )
+        answer = await self._exchange.request(body, headers, request_id, deadline, request.on_progress)
+        if isinstance(answer, Fault):
+            return answer
+        return replies.result_of(self.server_name, answer.message, answer.status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    params: Mapping[str, Any]
+    context: CallContext
+    tool: str | None = None
+    param_headers: Mapping[str, str] | None = None
+    on_progress: ProgressCallback | None = None
+
+
+def _context(correlation_id: str | None, traceparent: str | None, meta: Mapping[str, Any] | None) -> CallContext:
+    if correlation_id is None:
+        correlation_id = uuid.uuid4().hex
+    elif not _CORRELATION_ID.fullmatch(correlation_id):
+        raise ValueError("correlation_id must be 1 to 200 visible ASCII characters")
+    if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
+        traceparent = None  # W3C: what does not parse is dropped, not passed on.
+    return CallContext(correlation_id=correlation_id, traceparent=traceparent, meta=meta or {})
