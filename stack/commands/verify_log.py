@@ -1,0 +1,24 @@
+"""`switchboard verify-log`: check the journal's hash chains against edits, gaps, truncation and reordering."""
+
+from __future__ import annotations
+
+import argparse
+
+from stack.database import current_access
+from stack.keys import ensure_service_keys
+from stack.settings import load_stack_settings
+from stack.state import StateDirectory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the journal. Exit status 0 when it is whole."""
+    from dispatch_service import verify_log
+
+    settings = load_stack_settings()
+    state = StateDirectory(settings.state)
+    access = current_access(settings, state)
+    return int(verify_log.main(access.url("switchboard_dispatch"), str(ensure_service_keys(state))))

