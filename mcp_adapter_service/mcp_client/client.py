@@ -104,7 +104,7 @@ class McpClient:
             headers = self._param_headers.of(name, arguments_json)
             if isinstance(listed, ToolList) and headers is not None:
                 result = await self._ask(replace(call, param_headers=headers), deadline)
-        if isinstance(result, Fault | InputRequired):
+        if isinstance(result, (Fault, InputRequired)):
             return result
         return replies.tool_reply(self.server_name, result)
 
@@ -127,6 +127,8 @@ class McpClient:
                 return ToolList(tools=tuple(self._param_headers.learn(tools)))
             if not isinstance(cursor, str) or cursor in seen:
                 return faults.protocol(self.server_name, Code.BAD_REPLY)
+            if len(tools) > self._limits.max_tools:
+                break
             seen.add(cursor)
         return faults.protocol(self.server_name, Code.REPLY_TOO_LARGE)
 
@@ -182,7 +184,7 @@ class McpClient:
         return replies.result_of(self.server_name, answer.message, answer.status)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: one is made for every call, and freezing triples what that costs.
 class _Request:
     method: str
     params: Mapping[str, Any]

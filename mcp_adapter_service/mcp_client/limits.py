@@ -19,5 +19,7 @@ class ClientLimits:
     """How often at most a refusal that only may come from another revision makes us look for the revision anew."""
     max_tool_pages: int = 100
     """The most pages of `tools/list` that are followed."""
+    max_tools: int = 5000
+    """The most tools of one server; after a page that passes it no further one is asked for."""
     max_stream_resumptions: int = 3
     """How often a reply stream that a 2025-11-25 server closed early is taken up again."""

@@ -62,7 +62,7 @@ class Binding:
         return self.version == MODERN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # Not frozen: one is made for every call, and freezing triples what that costs.
 class CallContext:
     """CallContext is what travels with a request besides its arguments."""
 
