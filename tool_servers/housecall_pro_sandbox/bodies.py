@@ -8,12 +8,12 @@ Unknown fields are ignored, as the vendor ignores them. Nothing is converted: a 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -38,10 +38,12 @@ def _without_nul(text: str) -> str:
     return text
 
 
-def _instant_text(value: object) -> object:
-    if isinstance(value, str) and not _INSTANT.fullmatch(value):
-        raise ValueError("must be an ISO 8601 time with a zone, such as 2026-03-09T14:00:00Z")
-    return value
+def _read_instant(value: object) -> datetime:
+    """Read here and not by pydantic, which also takes numbers and texts without a zone."""
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value).astimezone(UTC)
+    raise ValueError("must be an ISO 8601 time with a zone, such as 2026-03-09T14:00:00Z")
 
 
 Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
@@ -51,7 +53,7 @@ Filled = Annotated[
 ]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$", max_length=255)]
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text), AfterValidator(lambda at: at.astimezone(UTC))]
+Instant = Annotated[datetime, BeforeValidator(_read_instant)]
 
 
 class Body(BaseModel):

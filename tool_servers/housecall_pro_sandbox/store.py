@@ -20,7 +20,9 @@ from tool_servers.housecall_pro_sandbox.settings import SandboxSettings
 from tool_servers.housecall_pro_sandbox.wire import Json, Row, new_id
 
 OWNER = Owner(
-    package="tool_servers.housecall_pro_sandbox", schema="housecall_pro_sandbox", role="housecall_pro_sandbox"
+    package="tool_servers.housecall_pro_sandbox",
+    schema="housecall_pro_sandbox",
+    role="switchboard_housecall_pro_sandbox",
 )
 _SQL = load_queries("tool_servers.housecall_pro_sandbox")
 

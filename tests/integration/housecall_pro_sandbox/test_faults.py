@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.fix_sandbox import SandboxAddress, wait_until
+from tests.fix_sandbox import wait_until
 
 ADA = {"first_name": "Ada", "last_name": "Byron", "mobile_number": "3125550100"}
-
-
-@pytest.fixture
-def vendor(sandbox: SandboxAddress) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sandbox.base_url, headers=sandbox.headers, timeout=10) as client:
-        yield client
 
 
 def switch_on(vendor: httpx.Client, **rule: Any) -> None:
