@@ -27,9 +27,10 @@ def main() -> None:
     host, port = settings.address
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as problem:
+    except OSError:
         print(
-            f"cannot listen on {settings.listen}: {problem.strerror}; set SWITCHBOARD_LISTEN to a free host:port",
+            f"cannot listen on {settings.listen}: it is in use, or no address of this machine; "
+            "set SWITCHBOARD_LISTEN to a free host:port",
             file=sys.stderr,
         )
         raise SystemExit(1) from None

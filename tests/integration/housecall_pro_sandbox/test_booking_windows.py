@@ -14,20 +14,19 @@ from hypothesis import strategies as st
 from tool_servers.housecall_pro_sandbox.availability import BusyTime, Slot, is_free, slots_of
 
 CHICAGO = ZoneInfo("America/Chicago")
-# Zones whose clocks change on Sundays at 2, at midnight on Fridays and Saturdays, by half an hour, and never.
+# Zones whose clocks change on Sundays at 2, on Fridays, Saturdays and other working days at midnight, and by half an hour.
 ZONES = [
     ZoneInfo(name)
     for name in (
         "America/Chicago",
-        "America/Los_Angeles",
         "Africa/Cairo",
-        "Asia/Beirut",
+        "Asia/Amman",
+        "Asia/Gaza",
+        "Asia/Tehran",
         "Australia/Lord_Howe",
         "Europe/London",
-        "America/Phoenix",
     )
 ]
-DAYS = st.dates(min_value=date(2015, 1, 1), max_value=date(2037, 12, 31))
 LENGTHS = st.integers(min_value=15, max_value=1440).map(lambda minutes: timedelta(minutes=minutes))
 HOUR = timedelta(hours=1)
 
@@ -46,6 +45,17 @@ def days_around_changes() -> st.SearchStrategy[date]:
     return st.builds(lambda change, offset: change + timedelta(days=offset), changes, st.integers(-10, 10))
 
 
+def changes_of(zone: ZoneInfo) -> list[date]:
+    """The days from 2015 to 2037 on which clocks in `zone` change: noon is not 24 hours after the noon before."""
+    days = [date(2015, 1, 1) + timedelta(days=number) for number in range(23 * 365)]
+    noons = [datetime.combine(day, time(12), zone).astimezone(UTC) for day in days]
+    return [day for day, (before, after) in zip(days[1:], pairwise(noons), strict=True) if after - before != 24 * HOUR]
+
+
+# Clocks change on a few days of thousands: without a list, few examples would meet one.
+CHANGES = [(zone, day) for zone in ZONES for day in changes_of(zone)]
+
+
 @given(days_around_changes())
 def test_chicago_opens_at_eight_local_time_on_both_sides_of_each_change(day: date) -> None:
     slots = slots_of(day, CHICAGO, HOUR)
@@ -58,8 +68,11 @@ def test_chicago_opens_at_eight_local_time_on_both_sides_of_each_change(day: dat
     assert all(slot.end - slot.start == HOUR for slot in slots)
 
 
-@given(st.one_of(DAYS, days_around_changes()), st.sampled_from(ZONES), LENGTHS)
-def test_slots_have_the_length_asked_for_and_keep_the_local_hours(day: date, zone: ZoneInfo, length: timedelta) -> None:
+@given(st.sampled_from(CHANGES), st.integers(-3, 3), LENGTHS)
+def test_slots_have_the_length_asked_for_and_keep_the_local_hours_around_every_change(
+    change: tuple[ZoneInfo, date], offset: int, length: timedelta
+) -> None:
+    zone, day = change[0], change[1] + timedelta(days=offset)
     slots = slots_of(day, zone, length)
     parts = [(8, 12), (12, 17), (17, 20)] if length <= timedelta(hours=5) else [(8, 20)]
     for slot in slots:
@@ -79,11 +92,12 @@ def test_a_day_that_a_zone_skipped_has_no_slots() -> None:
 
 @given(
     day=days_around_changes().filter(lambda day: day.weekday() != 6),
-    length=st.integers(15, 300).map(lambda minutes: timedelta(minutes=minutes)),
-    begins=st.lists(st.integers(-24 * 4, 24 * 4), max_size=8),
+    # Everything on the same grid of quarters, so that jobs and slots often meet end to end.
+    length=st.sampled_from([timedelta(minutes=minutes) for minutes in (15, 30, 60, 90, 120, 300)]),
+    begins=st.lists(st.integers(-20, 36), max_size=8),
     lasts=st.integers(1, 16),
-    capacity=st.integers(0, 4),
-    passed=st.integers(-24 * 4, 24 * 4),
+    capacity=st.integers(0, 3),
+    passed=st.integers(-48, 36),
 )
 def test_a_slot_is_free_exactly_while_it_is_ahead_and_fewer_jobs_than_technicians_touch_it(
     *, day: date, length: timedelta, begins: list[int], lasts: int, capacity: int, passed: int
@@ -96,6 +110,15 @@ def test_a_slot_is_free_exactly_while_it_is_ahead_and_fewer_jobs_than_technician
         touching = [job for job in busy if max(job.start, slot.start) < min(job.end, slot.end)]
         expected = slot.start > now and len(touching) < capacity
         assert is_free(slot, now=now, busy=busy, capacity=capacity) is expected
+
+
+@pytest.mark.parametrize(("minutes_later", "free"), [(-60, True), (-59, False), (0, False), (59, False), (60, True)])
+def test_jobs_that_end_or_begin_where_a_slot_does_leave_it_free(minutes_later: int, free: bool) -> None:
+    start = datetime(2026, 3, 9, 14, tzinfo=UTC)
+    job = start + timedelta(minutes=minutes_later)
+    busy = [BusyTime(start=job, end=job + HOUR)]
+    slot = Slot(start=start, end=start + HOUR)
+    assert is_free(slot, now=start - HOUR, busy=busy, capacity=1) is free
 
 
 def test_a_named_technician_must_be_free_too() -> None:
