@@ -1,0 +1,92 @@
+"""The adapter's composition root: everything that the process holds is opened here, in order, and closed in reverse.
+
+Above: `__main__`. Below: every other module of the package.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+
+from prometheus_client import CollectorRegistry
+from switchboard.adapter.v1 import adapter_service_pb2, adapter_service_pb2_grpc
+from switchboard.adapter.v1 import service_mapping_service_pb2 as mapping_pb2
+from switchboard.adapter.v1 import service_mapping_service_pb2_grpc as mapping_pb2_grpc
+
+from mcp_adapter_service.adapter_servicer import AdapterServicer
+from mcp_adapter_service.mcp_client import open_pool
+from mcp_adapter_service.metrics import Metrics
+from mcp_adapter_service.server_health import ServerHealth
+from mcp_adapter_service.servers import ToolServer
+from mcp_adapter_service.service_mapping import MappingCache, MappingStore, ServiceMappingServicer
+from mcp_adapter_service.service_mapping.seed import SeedUnusable, read_seed
+from mcp_adapter_service.service_mapping.store import Author
+from mcp_adapter_service.settings import AdapterSettings
+from service_kit.grpc_server import NamedInterceptor, build_server, error_interceptor, run_until_signal
+from service_kit.logging import configure_logging
+from service_kit.metrics import serve_metrics
+from service_kit.postgres import Database
+from service_kit.settings import load_settings
+
+SERVICE = "mcp_adapter_service"
+# How long a start waits for Postgres; without it the adapter serves what needs no mapping.
+_FIRST_LOAD_SECONDS = 5.0
+
+
+def interceptors() -> tuple[NamedInterceptor, ...]:
+    """The chain that every call passes, in order."""
+    return (error_interceptor(),)
+
+
+async def serve() -> None:
+    """Run the adapter until a signal."""
+    settings = load_settings(AdapterSettings)
+    configure_logging(SERVICE, settings.log_level)
+    try:
+        seed = read_seed(settings.services_file)
+    except SeedUnusable as problem:
+        print(problem, file=sys.stderr)
+        raise SystemExit(2) from None
+
+    server = build_server(
+        settings.listen,
+        interceptors(),
+        services=(
+            adapter_service_pb2.DESCRIPTOR.services_by_name["AdapterService"].full_name,
+            mapping_pb2.DESCRIPTOR.services_by_name["ServiceMappingService"].full_name,
+        ),
+    )
+    async with AsyncExitStack() as opened:
+        database = Database(settings.database_url.get_secret_value(), max_size=4)
+        await database.open()
+        opened.push_async_callback(database.close)
+
+        session = open_pool()
+        opened.push_async_callback(session.close)
+        servers = {name: ToolServer(name, server_settings, session) for name, server_settings in settings.mcp.items()}
+        for tool_server in servers.values():
+            opened.push_async_callback(tool_server.close)
+        health = ServerHealth(session)
+        opened.push_async_callback(health.close)
+
+        store = MappingStore(database)
+
+        async def plant() -> None:
+            await store.seed(settings.tenant, seed, Author(actor="seed"))
+
+        mappings = MappingCache(store, before_first_load=plant)
+        opened.push_async_callback(mappings.close)
+        await mappings.open(wait_seconds=_FIRST_LOAD_SECONDS)
+
+        registry = CollectorRegistry()
+        metrics = Metrics(registry, servers)
+        if settings.metrics_listen is not None:
+            await opened.enter_async_context(serve_metrics(settings.metrics_listen, registry))
+
+        adapter_service_pb2_grpc.add_AdapterServiceServicer_to_server(
+            AdapterServicer(servers, mappings, health, metrics), server.server
+        )
+        mapping_pb2_grpc.add_ServiceMappingServiceServicer_to_server(
+            ServiceMappingServicer(store, mappings, frozenset(servers)), server.server
+        )
+        await run_until_signal(server, grace=settings.stop_grace_seconds)
