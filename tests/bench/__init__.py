@@ -1,0 +1,1 @@
+"""Benchmarks: what `make bench` measures, and the parts that exist for measuring only."""
