@@ -37,7 +37,7 @@ lint: $(INSTALLED) ## style, types and the rule of which package may import whic
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary $(PACKAGES)
-	@$(BIN)/lint-imports --no-logo --no-timings >$(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo >$(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
 
 .PHONY: format
 format: $(INSTALLED) ## rewrite the Python files in the project's style

@@ -169,7 +169,7 @@ class Stack:
 
     def _database(self, run_directory: Path) -> tuple[EmbeddedPostgres | None, DatabaseAccess]:
         if self._settings.database_url is not None:
-            return None, external_access(str(self._settings.database_url))
+            return None, external_access(self._settings.database_url.get_secret_value())
         sockets = run_directory / "pg"
         return EmbeddedPostgres(self._state, sockets), embedded_access(sockets)
 

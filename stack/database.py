@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 from service_kit.migrations import MigrationError, Owner, migrate
 from service_kit.postgres import Database, DatabaseRefused, DatabaseUnavailable, translated
@@ -38,20 +38,20 @@ OWNERS = (
 class DatabaseAccess:
     """How to reach the database as its owner, and as one service."""
 
-    owner_url: str
+    owner_url: str = field(repr=False)
     embedded: bool
 
     def url(self, role: str) -> str:
         """The connection string for `role`: its own login on our server, a role taken on after login elsewhere."""
-        parts = urlsplit(self.owner_url)
-        query = [(name, value) for name, value in parse_qsl(parts.query)]
+        base, _, text = self.owner_url.partition("?")
+        query = parse_qsl(text)
         if self.embedded:
             query = [(name, value) for name, value in query if name != "user"] + [("user", role)]
         else:
             given = " ".join(value for name, value in query if name == "options")
             query = [(name, value) for name, value in query if name != "options"]
             query.append(("options", f"{given} -c role={role}".strip()))
-        return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
+        return f"{base}?{urlencode(query, quote_via=quote)}"
 
 
 def embedded_access(sockets: Path) -> DatabaseAccess:
@@ -67,7 +67,7 @@ def external_access(url: str) -> DatabaseAccess:
 def current_access(settings: StackSettings, state: StateDirectory) -> DatabaseAccess:
     """Access to the database of the stack on `state`, for commands beside a running one."""
     if settings.database_url is not None:
-        return external_access(str(settings.database_url))
+        return external_access(settings.database_url.get_secret_value())
     facts = state.run_facts()
     if facts is None or facts.postgres_sockets is None or not state.in_use:
         raise StackError(
@@ -101,7 +101,7 @@ async def migrate_all(access: DatabaseAccess, owners: Sequence[Owner] = OWNERS) 
 @asynccontextmanager
 async def _connected(url: str, name: str) -> AsyncIterator[Database]:
     """A connection for a moment's work, with failures said in one line."""
-    database = Database(url, min_size=0, max_size=1, timeout=10.0)
+    database = Database(url, min_size=0, max_size=1, timeout=5.0)
     await database.open()
     try:
         yield database

@@ -12,6 +12,7 @@ import json
 import secrets
 from pathlib import Path
 
+from service_kit.keys import Keyring, KeysUnusable
 from stack.errors import StackError
 from stack.state import StateDirectory, write_atomically
 
@@ -23,7 +24,10 @@ def ensure_service_keys(state: StateDirectory) -> Path:
     """Return the path of the keys file, made now if this is the first run."""
     path = state.keys / "keys.json"
     if path.exists():
-        _require_complete(path)
+        try:
+            Keyring.from_file(path)
+        except KeysUnusable as problem:
+            raise StackError(f"{problem}, or remove {state.root} to start afresh") from None
         return path
     if state.postgres.exists():
         raise StackError(
@@ -35,21 +39,6 @@ def ensure_service_keys(state: StateDirectory) -> Path:
     }
     write_atomically(path, json.dumps(keys, indent=2))
     return path
-
-
-def _require_complete(path: Path) -> None:
-    try:
-        keys = json.loads(path.read_text(encoding="utf-8"))
-        complete = all(
-            isinstance(keys[name]["id"], str) and len(base64.b64decode(keys[name]["key"], validate=True)) == 32
-            for name in KEY_NAMES
-        )
-    except (ValueError, KeyError, TypeError):
-        complete = False
-    if not complete:
-        raise StackError(
-            f"{path} is damaged; restore it from a copy, or remove {path.parent.parent} to start afresh",
-        )
 
 
 def ensure_tool_token(state: StateDirectory) -> str:

@@ -43,7 +43,7 @@ class ProcessSpec:
     user: str | None = None
     prepare: Callable[[], Awaitable[None]] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_timeout: float = 10.0
+    stop_timeout: float = 15.0
     death_signal: signal.Signals = signal.SIGKILL
 
 

@@ -53,8 +53,8 @@ def _booking(front_door: str, today: date) -> list[str]:
         "payload": {
             "threadId": "try-1",
             "serviceId": "drain-cleaning",
-            "customer": {"firstName": "Ada", "lastName": "Byron", "phone": "(512) 555-0142"},
-            "address": {"line1": "100 Congress Ave", "city": "Austin", "state": "TX", "zip": "78701"},
+            "customer": {"firstName": "Ada", "lastName": "Byron", "phone": "(608) 555-0142"},
+            "address": {"line1": "1 S Pinckney St", "city": "Madison", "state": "WI", "zip": "53703"},
             "preferred": {"date1": (today + timedelta(days=2)).isoformat(), "timeWindow": "AM"},
         },
         "context": {"threadId": "try-1"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, PostgresDsn, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stack.errors import StackError
@@ -30,7 +30,7 @@ class StackSettings(BaseSettings):
         description="State directory: database, keys, logs. A relative path is taken from the current directory.",
     )
     http_port: int = Field(default=8080, ge=1, le=65535, description="Port of the front door on 127.0.0.1.")
-    database_url: PostgresDsn | None = Field(
+    database_url: SecretStr | None = Field(
         default=None,
         description="Postgres to use instead of the embedded one; its user creates schemas and roles.",
     )
@@ -50,7 +50,7 @@ class StackSettings(BaseSettings):
     start_timeout: float = Field(
         default=60.0, gt=0, description="Seconds that one process may take to become healthy at start."
     )
-    housecall_pro_api_key: str | None = Field(
+    housecall_pro_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("HOUSECALL_PRO_API_KEY"),
         description="The vendor's API key. Without one, the embedded sandbox stands in for the vendor.",
@@ -65,6 +65,13 @@ class StackSettings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be postgresql://user:password@host/database")
+        return url
 
     @property
     def front_door(self) -> str:

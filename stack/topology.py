@@ -19,6 +19,7 @@ from stack.probes import grpc_serving, http_answers
 from stack.process import ProcessSpec
 from stack.settings import SANDBOX_API_KEY, StackSettings, inherited_environment
 from stack.state import StateDirectory
+from stack.tenant import tenant_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +56,14 @@ def _sandbox(around: Surroundings) -> ProcessSpec | None:
         "tool_servers.housecall_pro_sandbox",
         {
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_housecall_pro_sandbox"),
-            "HOUSECALL_PRO_API_KEY": SANDBOX_API_KEY,
+            "SWITCHBOARD_SANDBOX_API_KEY": SANDBOX_API_KEY,
         },
     )
 
 
 def _housecall_pro(around: Surroundings, sandbox: ProcessSpec | None) -> ProcessSpec:
     settings = around.settings
+    vendor_key = settings.housecall_pro_api_key.get_secret_value() if settings.housecall_pro_api_key else None
     return _http_service(
         around,
         "housecall_pro",
@@ -70,7 +72,7 @@ def _housecall_pro(around: Surroundings, sandbox: ProcessSpec | None) -> Process
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_housecall_pro"),
             "SWITCHBOARD_TOOL_TOKEN": around.tool_token,
             "HOUSECALL_PRO_BASE_URL": sandbox.address if sandbox else settings.housecall_pro_base_url,
-            "HOUSECALL_PRO_API_KEY": settings.housecall_pro_api_key or SANDBOX_API_KEY,
+            "HOUSECALL_PRO_API_KEY": vendor_key or SANDBOX_API_KEY,
         },
     )
 
@@ -84,7 +86,11 @@ def _adapter(around: Surroundings, tool_servers: Mapping[str, ProcessSpec]) -> P
         around,
         "mcp_adapter_service",
         "mcp_adapter_service",
-        {"SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_adapter"), **servers},
+        {
+            "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_adapter"),
+            "SWITCHBOARD_TENANT": tenant_id(around.settings.tenant_file),
+            **servers,
+        },
     )
 
 

@@ -16,9 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the journal. Exit status 0 when it is whole."""
-    from dispatch_service import verify_log
-
     settings = load_stack_settings()
     state = StateDirectory(settings.state)
     access = current_access(settings, state)
+    # Loaded only here: the service's code is much to load for a command that may have nothing to look at.
+    from dispatch_service import verify_log
+
     return int(verify_log.main(access.url("switchboard_dispatch"), str(ensure_service_keys(state))))
