@@ -155,10 +155,10 @@ class McpClient:
         if not isinstance(result, Fault) or not self._revision.may_be_stale(result, binding):
             return result
         renewed = await self._revision.binding(deadline, stale=binding)
+        if binding.modern and (isinstance(renewed, Fault) or renewed.modern):
+            return result  # No other server than before: it meant what it said.
         if isinstance(renewed, Fault):
             return renewed
-        if renewed.modern and binding.modern:
-            return result  # The same server as before: it meant what it said.
         return await self._send(request, renewed, deadline)
 
     async def _send(

@@ -27,6 +27,10 @@ from mcp_adapter_service.mcp_client.reply_stream import ProgressCallback, ReplyS
 
 _ERROR_BODY_LIMIT: Final = 64 * 1024
 
+# How long a server may take to end a reply stream after the response, and how many in a row may fail to.
+_STREAM_END_SECONDS: Final = 0.02
+_STREAMS_LEFT_OPEN: Final = 3
+
 # Nothing in the body of these says more than the status does, and only MCP servers, not what stands before them, say
 # anything in the body of the others.
 _STATUS_IS_ALL: Final = frozenset({401, 403, 407, 429})
@@ -63,6 +67,7 @@ class Exchange:
         if self._url.scheme not in {"http", "https"} or not self._url.host or self._url.user:
             raise ValueError(f"The URL of tool server '{server}' must be http(s)://host… without credentials in it.")
         self._session = session
+        self._left_open = 0
         # The call's deadline bounds everything; aiohttp's own timers would only cost time.
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds)
 
@@ -73,8 +78,14 @@ class Exchange:
         request_id: int,
         deadline: float,
         on_progress: ProgressCallback | None = None,
+        *,
+        on_fresh_connection: bool = False,
     ) -> Answer | Fault:
-        """Send a request and return its response. `deadline` is in the loop's time."""
+        """Send a request and return its response. `deadline` is in the loop's time.
+
+        A pooled connection that turns out to be closed before anything was written is replaced once, by
+        `on_fresh_connection`: nobody but us has noticed the first try.
+        """
         if deadline <= asyncio.get_running_loop().time():
             return faults.refused(self.server, Code.DEADLINE_PASSED)
         payload = _Body(body)
@@ -86,10 +97,14 @@ class Exchange:
                 if status == 200 and kind == "text/event-stream":
                     stream = ReplyStream(self, headers, request_id, deadline, on_progress)
                     found = await stream.read(response)
+                    await self._let_it_end(response, deadline)
                     return found if isinstance(found, Fault) else Answer(found, 200, _session_id(response))
                 return await self._without_result(response, kind, request_id)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            return self._network_fault(error, payload.sent)
+            fault = self._network_fault(error, payload.sent)
+        if fault.code == Code.NOT_SENT and not on_fresh_connection:
+            return await self.request(body, headers, request_id, deadline, on_progress, on_fresh_connection=True)
+        return fault
 
     async def post(self, body: bytes, headers: Mapping[str, str], deadline: float) -> Fault | None:
         """Send a notification, or an answer to the server; None once it is taken."""
@@ -132,6 +147,21 @@ class Exchange:
         if not isinstance(message, dict) or message.get("id", request_id) not in (request_id, None):
             return faults.protocol(self.server, Code.BAD_REPLY, status=response.status)
         return Answer(message, response.status, _session_id(response))
+
+    async def _let_it_end(self, response: aiohttp.ClientResponse, deadline: float) -> None:
+        """Wait a moment for the end of a reply stream: only then can its connection be used again."""
+        ample = deadline - asyncio.get_running_loop().time() > 2 * _STREAM_END_SECONDS
+        if self._left_open >= _STREAMS_LEFT_OPEN or not ample:
+            return
+        try:
+            async with asyncio.timeout(_STREAM_END_SECONDS):
+                while await response.content.readany():
+                    pass
+            self._left_open = 0
+        except TimeoutError:
+            self._left_open += 1
+        except aiohttp.ClientError:
+            return
 
     async def _without_result(self, response: aiohttp.ClientResponse, kind: str, request_id: int) -> Answer | Fault:
         status = response.status

@@ -80,13 +80,11 @@ _MEANINGS: Final[dict[Code, _Meaning]] = {
     Code.TLS_FAILED: _Meaning("could not be reached over TLS; check its certificate", _N, False, True),
     Code.CONNECT_TIMED_OUT: _Meaning("did not accept a connection in time; check the network to it", _N, True, True),
     Code.NOT_SENT: _Meaning("closed the connection before the call was sent; try again", _N, True, True),
-    Code.DEADLINE_PASSED: _Meaning(
-        "was not called, because the deadline had passed; allow more time", _N, False, False
-    ),
+    Code.DEADLINE_PASSED: _Meaning("was not called: the deadline had passed; allow more time", _N, True, False),
     Code.HANDSHAKE_FAILED: _Meaning("did not complete the handshake, so nothing was called; try again", _N, True, True),
-    Code.BREAKER_OPEN: _Meaning("failed repeatedly and is left alone for a moment; try again later", _N, False, False),
-    Code.QUEUE_FULL: _Meaning("has too many calls waiting; try again later", _N, False, False),
-    Code.QUEUE_TIMED_OUT: _Meaning("had no free place before the deadline; try again later", _N, False, False),
+    Code.BREAKER_OPEN: _Meaning("failed repeatedly and is left alone for a moment; try again later", _N, True, False),
+    Code.QUEUE_FULL: _Meaning("has too many calls waiting; try again later", _N, True, False),
+    Code.QUEUE_TIMED_OUT: _Meaning("had no free place before the deadline; try again later", _N, True, False),
     Code.NO_ANSWER: _Meaning("did not answer in time; check there whether it was done", _P, True, True),
     Code.CONNECTION_LOST: _Meaning("dropped the connection; check there whether it was done", _P, True, True),
     Code.UNAUTHORIZED: _Meaning("does not accept our credentials; check its token", _N, False, False),

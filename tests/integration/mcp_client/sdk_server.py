@@ -1,12 +1,13 @@
 """A real MCP server on the official SDK, over real HTTP, in a thread of its own.
 
-`holding` and `released` let a test keep a call in flight for as long as it likes. `SessionsOnly` puts the revision before
+`holding` and `released` let a test keep a call in flight for as long as it likes. The door puts the revision before
 2026-07-28 in front: the SDK serves both, so a server of the older one is one that turns the newer one away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -41,10 +42,17 @@ _SCHEMAS = {
 
 
 class SdkServer:
-    """SdkServer is one running server; `calls` are the tool calls that reached a handler, with their `_meta` and headers."""
+    """SdkServer is one running server.
+
+    `calls` are the tool calls that reached a handler, with their `_meta` and headers; `methods` are all JSON-RPC methods that
+    came in, refused ones too; `peers` are the client's ends of all connections.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.methods: list[str] = []
+        self.peers: set[tuple[str, int]] = set()
+        self.kind = ""
         self.holding = threading.Event()
         self.released = threading.Event()
         self.legacy_only = False
@@ -100,25 +108,47 @@ def _result(arguments: dict[str, Any]) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text="done")], structured_content=arguments)
 
 
-class _RevisionGate:
-    """Turns one of the two revisions away, as a server does that does not have it."""
+class _Door:
+    """Notes what comes in, and turns one of the two revisions away as a server does that does not have it."""
 
     def __init__(self, app: Starlette, state: SdkServer) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        headers = dict(scope.get("headers", ()))
-        modern = headers.get(b"mcp-protocol-version") == b"2026-07-28"
-        refused = (modern and self._state.legacy_only) or (not modern and self._state.modern_only)
-        if scope["type"] != "http" or not refused:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = (
-            b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Bad Request: Unsupported protocol version"}}'
-        )
-        await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": body})
+        self._state.peers.add(tuple(scope["client"]))
+        body = b""
+        more = True
+        while more:
+            part = await receive()
+            body += part.get("body", b"")
+            more = part.get("more_body", False)
+        self._state.methods.append(json.loads(body)["method"] if body else scope["method"])
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        modern = dict(scope["headers"]).get(b"mcp-protocol-version") == b"2026-07-28"
+        if (modern and self._state.legacy_only) or (not modern and self._state.modern_only):
+            await send(
+                {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]}
+            )
+            await send({"type": "http.response.body", "body": _UNSUPPORTED})
+        else:
+            await self._app(scope, again, send)
+
+
+_UNSUPPORTED = (
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Bad Request: Unsupported protocol version"}}'
+)
 
 
 @contextlib.contextmanager
@@ -137,7 +167,7 @@ def sdk_server(*, json_response: bool, stateless: bool = False, legacy_only: boo
     with socket.create_server(("127.0.0.1", 0)) as listener:
         state.url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
         config = uvicorn.Config(
-            _RevisionGate(state.app, state), http="httptools", loop="asyncio", log_level="critical", lifespan="on"
+            _Door(state.app, state), http="httptools", loop="asyncio", log_level="critical", lifespan="on"
         )
         runner = uvicorn.Server(config)
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
