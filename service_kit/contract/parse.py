@@ -121,8 +121,13 @@ def _scalar(field: FieldPlan, value: Any, path: str, problems: list[Problem]) ->
 def _string(_: FieldPlan, value: Any) -> str | None:
     if not isinstance(value, str):
         return None
-    # A lone surrogate is no text: it cannot be encoded, so it cannot be stored or sent on.
-    return None if any("\ud800" <= character <= "\udfff" for character in value) else value
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            # A lone surrogate is no text: it cannot be encoded, so it cannot be stored or sent on.
+            return None
+    return value
 
 
 def _integer(_: FieldPlan, value: Any) -> int | None:

@@ -83,6 +83,26 @@ class ActionLogEntry(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ClientEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     THREAD_ID_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
@@ -107,6 +127,7 @@ class ActionLogEntry(_message.Message):
     RETRY_OF_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id identifies the action, `act_…`."""
     thread_id: _builtins.str
@@ -167,6 +188,10 @@ class ActionLogEntry(_message.Message):
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActionEvent]:
         """events is the action's history, oldest first; only GetActionLogEntry fills it."""
 
+    @_builtins.property
+    def client(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """client says where the call came from without telling: `session` and `address` as keyed hashes, `userAgent` as sent."""
+
     def __init__(
         self,
         *,
@@ -194,10 +219,11 @@ class ActionLogEntry(_message.Message):
         retry_of: _builtins.str = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         events: _abc.Iterable[Global___ActionEvent] | None = ...,
+        client: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "payload_redacted", b"payload_redacted", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "correlation_id", b"correlation_id", "created_at", b"created_at", "error_code", b"error_code", "error_details", b"error_details", "events", b"events", "external_id", b"external_id", "id", b"id", "input_hash", b"input_hash", "latency_ms", b"latency_ms", "mcp_tool", b"mcp_tool", "origin", b"origin", "output_hash", b"output_hash", "payload_redacted", b"payload_redacted", "policy_ids", b"policy_ids", "redactions", b"redactions", "retry_of", b"retry_of", "status", b"status", "tenant", b"tenant", "thread_id", b"thread_id", "tier", b"tier", "updated_at", b"updated_at", "vendor_reference", b"vendor_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "client", b"client", "correlation_id", b"correlation_id", "created_at", b"created_at", "error_code", b"error_code", "error_details", b"error_details", "events", b"events", "external_id", b"external_id", "id", b"id", "input_hash", b"input_hash", "latency_ms", b"latency_ms", "mcp_tool", b"mcp_tool", "origin", b"origin", "output_hash", b"output_hash", "payload_redacted", b"payload_redacted", "policy_ids", b"policy_ids", "redactions", b"redactions", "retry_of", b"retry_of", "status", b"status", "tenant", b"tenant", "thread_id", b"thread_id", "tier", b"tier", "updated_at", b"updated_at", "vendor_reference", b"vendor_reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,176 @@
+"""The composition root: everything that the dispatch service is made of, put together once.
+
+Above: `__main__`. Below: every module of the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import grpc
+from prometheus_client import start_http_server
+from switchboard.asset.v1 import asset_service_pb2_grpc
+from switchboard.audit.v1 import action_log_service_pb2_grpc
+from switchboard.catalog.v1 import catalog_service_pb2_grpc
+from switchboard.dispatch.v1 import dispatch_service_pb2_grpc
+from switchboard.health.v1 import health_service_pb2_grpc
+
+from dispatch_service.actions import ActionRegistry, availability, booking, estimate, flow, payload_types, tool_of
+from dispatch_service.actions.wishes import Wishes
+from dispatch_service.adapter import AdapterClient
+from dispatch_service.answers import Answers
+from dispatch_service.assets import AssetStore
+from dispatch_service.flows import FlowStore
+from dispatch_service.journal.action_log import ActionLog
+from dispatch_service.journal.claims import ClaimReader
+from dispatch_service.journal.recovery import Recovery
+from dispatch_service.journal.writer import JournalWriter
+from dispatch_service.journey import Journey, Limits
+from dispatch_service.keying import Keying
+from dispatch_service.servicers.action_log import ActionLogServicer
+from dispatch_service.servicers.assets import AssetServicer
+from dispatch_service.servicers.catalog import CatalogServicer
+from dispatch_service.servicers.dispatch import DispatchServicer
+from dispatch_service.servicers.health import HealthServicer
+from dispatch_service.settings import DispatchSettings
+from dispatch_service.slots import SlotIds
+from dispatch_service.tenant import Tenant, TenantUnusable, read_tenant
+from service_kit.contract.tools import services
+from service_kit.grpc_server import build_server, error_interceptor, run_until_signal
+from service_kit.keys import Keyring, KeysUnusable
+from service_kit.postgres import Database
+
+_PACKAGES = ("asset", "audit", "catalog", "dispatch", "health")
+
+
+def action_registry(
+    tenant: Tenant, adapter: AdapterClient, keys: Keyring, assets: AssetStore, flows: FlowStore
+) -> ActionRegistry:
+    """Put together what each action means."""
+    slots = SlotIds(keys)
+    wishes = Wishes(tenant=tenant, catalogue=adapter, slots=slots, clock=lambda: datetime.now(UTC))
+    booking_action = booking.BookingAction(wishes)
+    estimate_action = estimate.EstimateAction(wishes, assets)
+    availability_action = availability.AvailabilityAction(wishes, slots)
+    flow_action = flow.FlowAction(wishes, flows, booking_action, availability_action)
+    by_name: dict[str, ActionWithAnswer] = {
+        booking.NAME: booking_action,
+        estimate.NAME: estimate_action,
+        availability.NAME: availability_action,
+        flow.NAME: flow_action,
+    }
+    return ActionRegistry(by_name, by_name, {flow.NAME: flow_action})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What a running dispatch service is made of."""
+
+    tenant: Tenant
+    keys: Keyring
+    database: Database
+    adapter: AdapterClient
+    writer: JournalWriter
+    recovery: Recovery
+    assets: AssetStore
+    actions: ActionRegistry
+    journey: Journey
+
+
+def assemble(settings: DispatchSettings) -> Parts:
+    """Make the parts; nothing is opened yet. Raises TenantUnusable or KeysUnusable."""
+    tenant, keys = read_tenant(settings.tenant_file), Keyring.from_file(settings.keys_file)
+    database, adapter, keying = (
+        Database(settings.database_url),
+        AdapterClient(settings.adapter_target, tenant.tenant_id),
+        Keying(keys),
+    )
+    writer = JournalWriter(
+        settings.database_url,
+        batch=settings.journal_batch,
+        timeout=settings.journal_timeout_seconds,
+        lease=settings.lease_seconds,
+        derived_window=settings.derived_window_seconds,
+    )
+    assets = AssetStore(database, settings.asset_bytes)
+    actions = action_registry(tenant, adapter, keys, assets, FlowStore(database, keying))
+    answers = Answers(tenant, actions)
+    journey = Journey(
+        tenant=tenant.tenant_id,
+        actions=actions,
+        answers=answers,
+        adapter=adapter,
+        writer=writer,
+        claims=ClaimReader(database),
+        keying=keying,
+        limits=Limits(call=settings.call_seconds, tool=settings.tool_seconds),
+    )
+    recovery = Recovery(
+        database=database,
+        writer=writer,
+        adapter=adapter,
+        keying=keying,
+        answers=answers,
+        lease=settings.lease_seconds,
+        tool_seconds=settings.tool_seconds,
+    )
+    return Parts(
+        tenant=tenant,
+        keys=keys,
+        database=database,
+        adapter=adapter,
+        writer=writer,
+        recovery=recovery,
+        assets=assets,
+        actions=actions,
+        journey=journey,
+    )
+
+
+async def serve(settings: DispatchSettings) -> None:
+    """Serve until a signal comes, then finish what is under way and leave nothing unwritten."""
+    try:
+        parts = assemble(settings)
+    except (TenantUnusable, KeysUnusable) as problem:
+        print(problem, file=sys.stderr)
+        raise SystemExit(2) from None
+    server = build_server(
+        settings.listen,
+        (error_interceptor(),),
+        services=[service.full_name for service in services() if service.full_name.split(".")[1] in _PACKAGES],
+    )
+    _register(server.server, parts)
+    if settings.metrics_listen:
+        host, _, port = settings.metrics_listen.rpartition(":")
+        start_http_server(int(port), addr=host)
+    await parts.database.open()
+    writing, recovering = asyncio.create_task(parts.writer.run()), asyncio.create_task(parts.recovery.run())
+    try:
+        await run_until_signal(server)
+    finally:
+        recovering.cancel()
+        await parts.journey.finish()
+        parts.writer.stop()
+        await writing
+        with contextlib.suppress(asyncio.CancelledError):
+            await recovering
+        await parts.adapter.close()
+        await parts.database.close()
+
+
+def _register(server: grpc.aio.Server, parts: Parts) -> None:
+    """Every service that this process answers for."""
+    tenant = parts.tenant.tenant_id
+    needed = frozenset(tool_of(action).server for action in payload_types() if action != flow.NAME)
+    dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(
+        DispatchServicer(tenant=tenant, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
+    )
+    log = ActionLog(parts.database, parts.keys)
+    action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, tenant), server)
+    catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(parts.adapter, parts.tenant), server)
+    asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, tenant), server)
+    health_service_pb2_grpc.add_HealthServiceServicer_to_server(HealthServicer(parts.database, parts.adapter, needed), server)

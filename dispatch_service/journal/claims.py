@@ -1,0 +1,45 @@
+"""Waiting for another process's outcome under the same idempotency key.
+
+Above: the journey. Below: the claim table. Only one caller per key and process waits here; the others share its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from dispatch_service.journal import QUERIES
+from dispatch_service.journal.records import IN_FLIGHT, Opened
+from service_kit.postgres import Database
+
+_FIRST_LOOK_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 0.25
+
+
+class ClaimReader:
+    """Reads claims that other processes hold."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def outcome(self, holder: str, deadline: float) -> Opened | None:
+        """Return the claim that `holder` holds once it is no longer in flight, or None at `deadline` (monotonic seconds)."""
+        pause = _FIRST_LOOK_SECONDS
+        while time.monotonic() + pause < deadline:
+            await asyncio.sleep(pause)
+            row = await self._database.fetch_one(QUERIES["read_claim"], {"action_id": holder})
+            if row is None:
+                # The claim went over to a retry; its caller has an answer of its own.
+                return None
+            if row["state"] != IN_FLIGHT:
+                return Opened(
+                    won=False,
+                    tool_key="",
+                    holder=row["action_id"],
+                    state=row["state"],
+                    fingerprint=row["fingerprint"],
+                    sealed_result=row["sealed_result"],
+                    retry_of="",
+                )
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        return None

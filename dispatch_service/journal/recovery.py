@@ -1,0 +1,145 @@
+"""Finishing what a dead process left executing.
+
+Above: `app` runs `Recovery.run` beside the server. Below: claims whose owner's lease ran out, sealed plans, the adapter.
+
+An orphan is called again with its tool key where our configuration says that the tool is idempotent: the tool then continues or
+returns what it already did. Otherwise nobody can know, and the action waits as OUTCOME_UNKNOWN for a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dispatch_service import metrics
+from dispatch_service.adapter import ToolPort
+from dispatch_service.answers import Answers
+from dispatch_service.call import ToolAnswer
+from dispatch_service.journal import QUERIES, records, rows
+from dispatch_service.journal.writer import JournalUnavailable, JournalWriter
+from dispatch_service.keying import KeptPlan, Keying
+from service_kit.keys import BadSeal
+from service_kit.logging import log
+from service_kit.postgres import Database, DatabaseError
+
+_logger = logging.getLogger(__name__)
+_ANCHOR_SECONDS = 60.0
+_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 0.0)
+
+
+class Recovery:
+    """Renews this process's lease, adopts orphans, anchors the other chains. `tool_seconds` bounds a repeated call."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        writer: JournalWriter,
+        adapter: ToolPort,
+        keying: Keying,
+        answers: Answers,
+        lease: float,
+        tool_seconds: float,
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._adapter = adapter
+        self._keying = keying
+        self._answers = answers
+        self._lease = lease
+        self._tool_seconds = tool_seconds
+        self._finishing: set[asyncio.Task[None]] = set()
+        self._anchored = 0.0
+
+    async def run(self) -> None:
+        """Work until cancelled; a database that is away is tried again at the next turn."""
+        while True:
+            try:
+                await self._turn()
+            except (DatabaseError, JournalUnavailable):
+                log(_logger, logging.WARNING, "recovery waits for the database")
+            await asyncio.sleep(self._lease / 4)
+
+    async def _turn(self) -> None:
+        await self._writer.connect()
+        await self._database.fetch_all(
+            QUERIES["renew_lease"], {"writer": self._writer.writer_id, "lease": timedelta(seconds=self._lease)}
+        )
+        for orphan in await self._database.fetch_all(QUERIES["adopt_orphans"], {"writer": self._writer.writer_id}):
+            task = asyncio.create_task(self._finish(orphan))
+            self._finishing.add(task)
+            task.add_done_callback(self._finishing.discard)
+        stranded = {"older_than": timedelta(seconds=self._tool_seconds + 4 * self._lease)}
+        for row in await self._database.fetch_all(QUERIES["stranded_reads"], stranded):
+            self._writer.close(rows.not_carried_out(row["id"], "The process that looked this up ended before it had an answer."))
+        await self._anchor()
+
+    async def _finish(self, orphan: dict[str, Any]) -> None:
+        action_id = orphan["action_id"]
+        try:
+            kept = self._keying.unseal_plan(orphan["sealed_plan"])
+        except (BadSeal, KeyError, TypeError, ValueError):
+            log(_logger, logging.ERROR, "an orphaned action cannot be read; a person must settle it", action_id=action_id)
+            kept = None
+        answer = await self._repeat(kept, orphan["tool_key"]) if kept is not None else _unknown()
+        closing = self._closing(action_id, orphan["tool_key"], kept, answer)
+        metrics.RECOVERED.labels(rows.status_of(answer)).inc()
+        log(_logger, logging.WARNING, "took over an action", action_id=action_id, status=rows.status_of(answer))
+        await self._writer.close(closing)
+
+    async def _repeat(self, kept: KeptPlan, tool_key: str) -> ToolAnswer:
+        tool = kept.plan.tool
+        if tool is None or not tool.idempotent:
+            return _unknown()
+        answer = _unknown()
+        for pause in _PAUSES_SECONDS:
+            answer = await self._adapter.call(
+                tool,
+                kept.plan.arguments,
+                principal=kept.principal,
+                correlation_id=kept.correlation_id,
+                key=tool_key,
+                seconds=self._tool_seconds,
+            )
+            if answer.from_tool:
+                # An idempotent tool answers for every call with this key, the lost one included.
+                return answer
+            await asyncio.sleep(pause)
+        # That these calls were never answered says nothing of the one before them.
+        return replace(answer, possible_effect=True, retryable=True)
+
+    def _closing(self, action_id: str, tool_key: str, kept: KeptPlan | None, answer: ToolAnswer) -> records.Closing:
+        now = datetime.now(UTC)
+        if kept is None:
+            row = {"status": "OUTCOME_UNKNOWN", "error_code": "OUTCOME_UNKNOWN", "updated_at": now.isoformat()}
+            return records.Closing(action_id=action_id, type=records.OUTCOME, at=now, row=row, claim_state=records.DONE)
+        result = self._answers.of_tool(kept.action, kept.correlation_id, kept.plan, answer, tool_key)
+        latency = int((now - kept.received_at).total_seconds() * 1000)
+        closing = rows.outcome(
+            action_id, at=now, latency_ms=latency, plan=kept.plan, answer=answer, result=result, keying=self._keying
+        )
+        state = rows.claim_state(kept.plan, answer)
+        sealed = self._keying.seal_result(result, kept.scope) if state == records.DONE else None
+        return replace(closing, claim_state=state, sealed_result=sealed)
+
+    async def _anchor(self) -> None:
+        """Put the other chains' heads into ours, so that cutting the end off one of them is found."""
+        now = asyncio.get_running_loop().time()
+        if self._anchored and now - self._anchored < _ANCHOR_SECONDS:
+            return
+        self._anchored = now
+        heads = await self._database.fetch_all(QUERIES["chain_heads"])
+        others = [
+            [head["writer_id"], head["sequence"], head["hash"].hex()]
+            for head in heads
+            if head["writer_id"] != self._writer.writer_id and head["sequence"]
+        ]
+        if others:
+            await self._writer.anchor(others)
+
+
+def _unknown() -> ToolAnswer:
+    return ToolAnswer(succeeded=False, possible_effect=True, code="OWNER_LOST")

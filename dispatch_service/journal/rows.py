@@ -1,0 +1,136 @@
+"""What the journal says of each step: rows of the action log, redacted by the contract.
+
+Above: the journey and recovery. Below: `records`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.message import Message
+from switchboard.dispatch.v1 import dispatch_service_pb2, error_pb2
+
+from dispatch_service.call import Call, Plan, Refusal, ToolAnswer
+from dispatch_service.journal import records
+from dispatch_service.keying import Keying
+from service_kit.contract.fields import plan_for
+from service_kit.contract.redact import redact
+
+
+def intent(call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...], keying: Keying) -> records.Opening:
+    """A tool is about to be called."""
+    action_id = records.new_action_id()
+    row = _received(call, action_id) | {
+        "status": "EXECUTING",
+        "mcp_tool": plan.tool.name if plan.tool else "",
+        "input_hash": keying.hash(plan.arguments),
+        "policy_ids": list(policy_ids),
+    }
+    return records.Opening(action_id=action_id, type=records.INTENT, at=call.received_at, row=row, claim=claim)
+
+
+def answered(call: Call, plan: Plan, action_id: str, keying: Keying) -> records.Opening:
+    """The action was answered without a tool."""
+    row = _received(call, action_id) | {"status": "SUCCEEDED", "input_hash": keying.hash(plan.view)}
+    return records.Opening(action_id=action_id, type=records.ANSWERED, at=call.received_at, row=row)
+
+
+def rejected(call: Call, refusal: Refusal) -> records.Opening:
+    """The action did not pass the contract, the policy or its idempotency key."""
+    known = [problem.path if problem.known else "[unknown field]" for problem in refusal.problems]
+    action_id = records.new_action_id()
+    row = _received(call, action_id, {problem.path for problem in refusal.problems}) | {
+        "status": "REJECTED",
+        "error_code": refusal.code,
+        "error_details": f"{refusal.details} ({', '.join(sorted(set(known))[:20])})" if known else refusal.details,
+    }
+    return records.Opening(action_id=action_id, type=records.REJECTED, at=call.received_at, row=row)
+
+
+def outcome(
+    action_id: str,
+    *,
+    at: datetime,
+    latency_ms: int,
+    plan: Plan,
+    answer: ToolAnswer,
+    result: dispatch_service_pb2.DispatchResult,
+    keying: Keying,
+) -> records.Closing:
+    """What came of a call."""
+    row: dict[str, Any] = {"status": status_of(answer), "latency_ms": latency_ms, "updated_at": at.isoformat()}
+    if answer.succeeded:
+        row |= {
+            "output_hash": keying.hash(answer.result),
+            "external_id": result.result.external_id,
+            "vendor_reference": vendor_reference(plan, answer),
+        }
+    else:
+        code = error_pb2.ErrorCode.Name(result.error.code)
+        # The tool's own code says more than the published one; its text stays out: it may quote what it was given.
+        row |= {"error_code": code, "error_details": f"{result.error.details} [{answer.code}]"}
+    return records.Closing(action_id=action_id, type=records.OUTCOME, at=at, row=row)
+
+
+def settled(action_id: str, at: datetime, of: dict[str, Any]) -> records.Closing:
+    """An earlier attempt whose outcome was not known turns out to have the outcome of its repetition."""
+    taken = ("status", "external_id", "vendor_reference", "updated_at")
+    row = {key: value for key, value in of.items() if key in taken}
+    return records.Closing(action_id=action_id, type=records.SETTLED, at=at, row=row)
+
+
+def not_carried_out(action_id: str, details: str) -> records.Closing:
+    """An action that a dead process left, and that changed nothing."""
+    now = datetime.now(UTC)
+    row = {"status": "FAILED", "error_code": "INTEGRATION_DOWN", "error_details": details, "updated_at": now.isoformat()}
+    return records.Closing(action_id=action_id, type=records.OUTCOME, at=now, row=row)
+
+
+def status_of(answer: ToolAnswer) -> str:
+    """Return the state that an answer puts its action in."""
+    if answer.succeeded:
+        return "SUCCEEDED"
+    return "OUTCOME_UNKNOWN" if answer.possible_effect else "FAILED"
+
+
+def claim_state(plan: Plan, answer: ToolAnswer) -> str:
+    """Return what the next call with the same key gets: the same answer, or another attempt where that is safe."""
+    if answer.succeeded:
+        return records.DONE
+    if answer.possible_effect and not (plan.tool and plan.tool.idempotent):
+        return records.DONE
+    return records.RETRYABLE
+
+
+def vendor_reference(plan: Plan, answer: ToolAnswer) -> str:
+    """Return the vendor's identifier in a result: the field that the contract marks as secret. For operators only."""
+    if plan.tool is None:
+        return ""
+    secret = next((field.json_name for field in plan_for(plan.tool.output.DESCRIPTOR).fields if field.pii == "SECRET"), "")
+    return str(answer.result.get(secret, ""))[:200] if secret else ""
+
+
+def _received(call: Call, action_id: str, broken: set[str] | None = None) -> dict[str, Any]:
+    payload, redactions = _redacted(call.payload, frozenset(broken or ()))
+    return {
+        "id": action_id,
+        "tenant": call.principal.tenant,
+        "thread_id": call.thread_id,
+        "action": call.action,
+        "actor": call.principal.subject,
+        "tier": call.principal.tier,
+        "origin": call.principal.origin,
+        "payload_redacted": payload,
+        "redactions": redactions,
+        "correlation_id": call.correlation_id,
+        "client": dict(call.client),
+        "created_at": call.received_at.isoformat(),
+        "updated_at": call.received_at.isoformat(),
+    }
+
+
+def _redacted(payload: Message | None, broken: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
+    if payload is None:
+        return {}, []
+    return redact(payload, also=broken)

@@ -1,0 +1,118 @@
+"""Keys, fingerprints and seals of an action: how a repetition is recognised and how what is kept stays unreadable.
+
+Above: the journey and recovery. Below: the keyring.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from switchboard.dispatch.v1 import dispatch_service_pb2
+
+from dispatch_service.call import Call, Plan
+from dispatch_service.journal.records import Claim
+from dispatch_service.principal import Principal
+from service_kit.contract.tools import tools_by_rpc
+from service_kit.keys import Keyring
+
+_PLAN_PURPOSE = "plan"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptPlan:
+    """A plan as it is kept, sealed, while it executes: enough for another replica to finish it."""
+
+    plan: Plan
+    principal: Principal
+    action: str
+    correlation_id: str
+    scope: tuple[str, str, str, str]
+    received_at: datetime
+
+
+def canonical(document: Any) -> bytes:
+    """The one written form of a JSON document: sorted keys, no white space."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+class Keying:
+    """Makes claims, hashes and seals with the stack's keys."""
+
+    def __init__(self, keys: Keyring) -> None:
+        self._keys = keys
+
+    def claim(self, call: Call, plan: Plan) -> Claim:
+        """Return the claim that `call` takes: on its own key, or on one derived from what it asks for."""
+        request = canonical(plan.arguments).decode()
+        principal = call.principal
+        given = plan.own_key or call.idempotency_key
+        parts = ("key", given) if given else ("derived", call.thread_id, request)
+        key_hash = self._keys.short_hash(*parts)
+        scope = (principal.tenant, principal.subject, call.action, key_hash)
+        return Claim(
+            scope=scope,
+            fingerprint=self._keys.short_hash("request", call.action, call.thread_id, request),
+            derived=not given,
+            sealed_plan=self._seal_plan(call, plan, scope),
+        )
+
+    def hash(self, document: Any) -> str:
+        """Return the keyed hash of a JSON document in its canonical form."""
+        return self._keys.hash(canonical(document))
+
+    def seal_result(self, result: dispatch_service_pb2.DispatchResult, scope: tuple[str, str, str, str]) -> bytes:
+        """Seal an answer for the callers that repeat the action."""
+        return self._keys.seal(result.SerializeToString(), "\x1f".join(scope))
+
+    def unseal_result(self, sealed: bytes, scope: tuple[str, str, str, str]) -> dispatch_service_pb2.DispatchResult:
+        """Open an answer that was kept under the same claim."""
+        return dispatch_service_pb2.DispatchResult.FromString(self._keys.unseal(sealed, "\x1f".join(scope)))
+
+    def unseal_plan(self, sealed: bytes) -> KeptPlan:
+        """Open what `claim` sealed."""
+        kept = orjson.loads(self._keys.unseal(sealed, _PLAN_PURPOSE))
+        return KeptPlan(
+            plan=Plan(
+                presenter=kept["presenter"],
+                tool=tools_by_rpc()[kept["rpc"]],
+                arguments=kept["arguments"],
+                view=kept["view"],
+            ),
+            principal=Principal(**kept["principal"]),
+            action=kept["action"],
+            correlation_id=kept["correlation_id"],
+            scope=tuple(kept["scope"]),
+            received_at=datetime.fromisoformat(kept["received_at"]),
+        )
+
+    def seal_text(self, document: Any, purpose: str) -> bytes:
+        """Seal a JSON document for a purpose."""
+        return self._keys.seal(orjson.dumps(document), purpose)
+
+    def unseal_text(self, sealed: bytes, purpose: str) -> Any:
+        """Open a JSON document that was sealed for the same purpose."""
+        return orjson.loads(self._keys.unseal(sealed, purpose))
+
+    def _seal_plan(self, call: Call, plan: Plan, scope: tuple[str, str, str, str]) -> bytes:
+        kept = {
+            "presenter": plan.presenter,
+            "rpc": plan.tool.rpc if plan.tool else "",
+            "arguments": plan.arguments,
+            "view": plan.view,
+            "principal": asdict(call.principal),
+            "action": call.action,
+            "correlation_id": call.correlation_id,
+            "scope": scope,
+            "received_at": call.received_at.isoformat(),
+        }
+        return self._keys.seal(orjson.dumps(kept), _PLAN_PURPOSE)
+
+
+def reference(prefix: str, tool_key: str) -> str:
+    """Return our own reference to what an action made: the same for every repetition of it."""
+    raw = bytes.fromhex(tool_key.removeprefix("act_"))
+    return f"{prefix}_{base64.b32encode(raw[:10]).decode().lower().rstrip('=')}"

@@ -1,0 +1,37 @@
+"""What a call's metadata says: the correlation id, the principal's token, the client.
+
+Above: every servicer. Below: gRPC metadata, which Envoy fills in after stripping what a client may not say.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from service_kit.keys import Keyring
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MAX_USER_AGENT = 120
+
+
+def of(context: Any) -> dict[str, str]:
+    """Return the metadata of a call as text by lower-case name; the last value of a repeated name wins."""
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+def correlation_id(metadata: dict[str, str]) -> str:
+    """Return the door's request id, or a new one for a call that came past the door."""
+    given = metadata.get("x-request-id", "")
+    return given if _UUID.fullmatch(given) else str(uuid.uuid4())
+
+
+def client(metadata: dict[str, str], session_id: str, keys: Keyring) -> dict[str, str]:
+    """Say where a call came from without telling: keyed hashes of the session and the address, and the user agent."""
+    address = metadata.get("x-forwarded-for", "").split(",")[-1].strip()
+    facts = {
+        "session": keys.short_hash("session", session_id)[:16] if session_id else "",
+        "address": keys.short_hash("address", address)[:16] if address else "",
+        "userAgent": "".join(char for char in metadata.get("user-agent", "")[:_MAX_USER_AGENT] if char.isprintable()),
+    }
+    return {name: value for name, value in facts.items() if value}

@@ -1,0 +1,30 @@
+"""The dispatch service's settings, read once in `app.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from service_kit.settings import ServiceSettings
+
+
+class DispatchSettings(ServiceSettings):
+    """Settings of the dispatch service."""
+
+    database_url: str = Field(description="Postgres connection string of the service's own role.")
+    adapter_target: str = Field(description="gRPC target of the adapter, such as `unix:/run/switchboard/adapter.sock`.")
+    keys_file: Path = Field(description="JSON file with the keys for hashing, sealing and signing.")
+    tenant_file: Path = Field(description="JSON file that describes the company.")
+    metrics_listen: str = Field(default="", description="Where Prometheus metrics are served, `host:port`; empty for nowhere.")
+    call_seconds: float = Field(default=30.0, gt=0, description="Longest time that a caller waits for an action, in seconds.")
+    tool_seconds: float = Field(default=25.0, gt=0, description="Longest time that a tool may take, in seconds.")
+    derived_window_seconds: float = Field(
+        default=120.0, ge=0, description="Within this time the same action without a key counts as a repetition, in seconds."
+    )
+    lease_seconds: float = Field(
+        default=5.0, gt=0.5, description="A process that shows no life for this long has its actions taken over, in seconds."
+    )
+    journal_batch: int = Field(default=256, ge=1, description="Most actions that share one commit.")
+    journal_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest time that one commit may take, in seconds.")
+    asset_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="Largest picture that is taken, in bytes.")

@@ -1,0 +1,111 @@
+-- Named statements of the dispatch service. Above: journal, flow and asset modules, which name them.
+
+-- name: start_chain
+-- Registers a writing process; its chain begins with a hash that no other chain has.
+insert into dispatch.chain (writer_id, hash, alive_until)
+values (%(writer)s, sha256(convert_to(%(writer)s, 'UTF8')), now() + %(lease)s)
+
+-- name: renew_lease
+-- Says that a writing process is alive; its claims stay its own.
+update dispatch.chain set alive_until = now() + %(lease)s where writer_id = %(writer)s
+
+-- name: chain_heads
+-- Every chain's head, for anchoring, watching and verification.
+select writer_id, sequence, hash, started_at from dispatch.chain order by writer_id
+
+-- name: write_journal
+-- One group commit.
+select * from dispatch.write_journal(%(writer)s, %(opens)s::text::jsonb, %(closes)s::text::jsonb, %(again)s, %(window)s)
+
+-- name: append_anchor
+-- Puts a note of the other chains' heads into this writer's chain.
+select dispatch.append_events(%(writer)s, %(items)s::text::jsonb)
+
+-- name: read_claim
+-- A claim as it stands, for a caller that waits for another's outcome.
+select state, sealed_result, action_id, fingerprint from dispatch.claim where action_id = %(action_id)s
+
+-- name: adopt_orphans
+-- Takes over claims whose owner's lease ran out. Each orphan goes to one adopter.
+update dispatch.claim set owner = %(writer)s
+where (tenant, actor, action, key_hash) in (
+    select held.tenant, held.actor, held.action, held.key_hash
+    from dispatch.claim as held
+    join dispatch.chain on chain.writer_id = held.owner
+    where held.state = 'in_flight' and chain.alive_until < now()
+    for update of held skip locked
+    limit 50
+)
+returning action_id, tool_key, sealed_plan, created_at
+
+-- name: stranded_reads
+-- Actions without a claim (reads) that a dead process left executing.
+select action.id, action.created_at
+from dispatch.action
+where action.status = 'EXECUTING' and action.created_at < now() - %(older_than)s
+  and not exists (select 1 from dispatch.claim where claim.action_id = action.id)
+limit 50
+
+-- name: list_actions
+-- A page of the action log, newest first; a null filter keeps everything.
+select * from dispatch.action
+where tenant = %(tenant)s
+  and (%(thread_id)s::text is null or thread_id = %(thread_id)s)
+  and (%(action)s::text is null or action = %(action)s)
+  and (%(status)s::text is null or status = %(status)s)
+  and (%(correlation_id)s::text is null or correlation_id = %(correlation_id)s)
+  and (%(created_after)s::timestamptz is null or created_at >= %(created_after)s)
+  and (%(created_before)s::timestamptz is null or created_at < %(created_before)s)
+  and (%(cursor_at)s::timestamptz is null or (created_at, id) < (%(cursor_at)s, %(cursor_id)s))
+order by created_at desc, id desc
+limit %(limit)s
+
+-- name: get_action
+-- One row of the action log.
+select * from dispatch.action where tenant = %(tenant)s and id = %(id)s
+
+-- name: action_events
+-- The history of one action, oldest first.
+select type, at, body, writer_id, sequence, hash from dispatch.event where action_id = %(id)s order by at, sequence
+
+-- name: changed_actions
+-- Rows that a chain's events touched after a place in it.
+select action.*, changed.last_sequence
+from (
+    select action_id, max(sequence) as last_sequence
+    from dispatch.event
+    where writer_id = %(writer)s and sequence > %(after)s and sequence <= %(until)s and action_id <> ''
+    group by action_id
+) as changed
+join dispatch.action on action.id = changed.action_id
+order by changed.last_sequence
+
+-- name: verify_events
+-- A chain from its beginning, for verification.
+select sequence, action_id, type, at, body, hash from dispatch.event where writer_id = %(writer)s order by sequence
+
+-- name: verify_actions
+-- The whole projection, for verification.
+select * from dispatch.action order by id
+
+-- name: load_flow
+-- The draft of a conversation's guided booking.
+select sealed_draft from dispatch.booking_flow where tenant = %(tenant)s and thread_id = %(thread_id)s
+
+-- name: save_flow
+-- Keeps the draft of a conversation's guided booking.
+insert into dispatch.booking_flow (tenant, thread_id, sealed_draft) values (%(tenant)s, %(thread_id)s, %(draft)s)
+on conflict (tenant, thread_id) do update set sealed_draft = excluded.sealed_draft, updated_at = now()
+
+-- name: drop_flow
+-- Forgets the draft of a conversation's guided booking.
+delete from dispatch.booking_flow where tenant = %(tenant)s and thread_id = %(thread_id)s
+
+-- name: save_asset
+-- Keeps an uploaded picture.
+insert into dispatch.asset (id, tenant, thread_id, content_type, content, sha256)
+values (%(id)s, %(tenant)s, %(thread_id)s, %(content_type)s, %(content)s, %(sha256)s)
+
+-- name: owned_assets
+-- Which of the given pictures belong to a conversation.
+select id from dispatch.asset where tenant = %(tenant)s and thread_id = %(thread_id)s and id = any(%(ids)s)
