@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StackError as problem:
         print(f"switchboard: {problem}", file=sys.stderr)
         return 1
+    except PermissionError as problem:
+        print(f"switchboard: no permission to use {problem.filename}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
