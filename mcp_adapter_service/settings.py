@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import orjson
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 
 from service_kit.settings import ServiceSettings
 
@@ -35,15 +33,6 @@ class McpServerSettings(BaseModel):
     read_tools: frozenset[str] = Field(
         default=frozenset(), description="JSON list of tools of a foreign server of which we know that they change nothing."
     )
-
-    @field_validator("idempotent_tools", "read_tools", mode="before")
-    @classmethod
-    def _json_list(cls, value: Any) -> Any:
-        # pydantic-settings reads JSON for fields that it knows by name, which those in a dict of servers are not.
-        try:
-            return orjson.loads(value) if isinstance(value, str) else value
-        except orjson.JSONDecodeError:
-            raise ValueError('must be a JSON list of tool names, such as ["search"]') from None
 
 
 class AdapterSettings(ServiceSettings):

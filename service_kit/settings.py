@@ -10,7 +10,7 @@ import sys
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 SettingsT = TypeVar("SettingsT", bound="ServiceSettings")
 
@@ -41,4 +41,8 @@ def load_settings(cls: type[SettingsT]) -> SettingsT:
         for error in problem.errors(include_input=False, include_url=False):
             name = prefix + "__".join(str(part) for part in error["loc"]).upper()
             print(f"setting {name}: {error['msg']}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except SettingsError as problem:
+        # A list or an object that is not JSON; the text names the field and not the value.
+        print(f"settings: {problem}; lists and objects have to be JSON", file=sys.stderr)
         raise SystemExit(2) from None

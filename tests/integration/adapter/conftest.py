@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
-from switchboard.adapter.v1 import adapter_service_pb2 as pb
 from switchboard.adapter.v1 import adapter_service_pb2_grpc as pb_grpc
 from switchboard.adapter.v1 import service_mapping_service_pb2_grpc as mapping_grpc
 
 from mcp_adapter_service.service_mapping import OWNER
 from tests.fix_postgres import MigratedDatabase
+from tests.integration.adapter.calls import Mappings, Stub
 from tests.integration.adapter.processes import TOKEN, AdapterProcess, ToolProcess
 
 Adapters = Callable[..., AdapterProcess]
@@ -86,23 +85,12 @@ async def channel(adapter: AdapterProcess) -> AsyncIterator[grpc.aio.Channel]:
 
 
 @pytest.fixture
-def stub(channel: grpc.aio.Channel) -> pb_grpc.AdapterServiceAsyncStub:
+def stub(channel: grpc.aio.Channel) -> Stub:
     """AdapterService of the module's adapter."""
     return pb_grpc.AdapterServiceStub(channel)
 
 
 @pytest.fixture
-def mappings(channel: grpc.aio.Channel) -> mapping_grpc.ServiceMappingServiceAsyncStub:
+def mappings(channel: grpc.aio.Channel) -> Mappings:
     """ServiceMappingService of the module's adapter."""
     return mapping_grpc.ServiceMappingServiceStub(channel)
-
-
-def call(server: str, tool: str, arguments: bytes = b"{}", **fields: Any) -> pb.InvokeToolRequest:
-    """A request on behalf of a customer of the tenant that the seed file is for."""
-    principal = pb.Principal(tenant="demo", subject="someone", kind="human", role="customer")
-    return pb.InvokeToolRequest(server=server, tool=tool, arguments_json=arguments, **{"principal": principal, **fields})
-
-
-def codes(responses: Sequence[pb.InvokeToolResponse]) -> list[str]:
-    """The error codes of responses."""
-    return [response.error_code for response in responses]

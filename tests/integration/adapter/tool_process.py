@@ -1,7 +1,7 @@
 """A real MCP server on the official SDK in a process of its own, that a test can watch, hold and kill.
 
-`python -m tests.integration.adapter.tool_process PORT [--json]` serves every tool name and answers with what it was sent. What the
-argument `behave` says, it does: `hold` answers never, `fail` and `refuse` are tool errors without and with our error `_meta`,
+`python -m tests.integration.adapter.tool_process PORT [--json]` serves every tool name and answers with what it was sent. What
+the argument `behave` says, it does: `hold` answers never, `fail` and `refuse` are tool errors without and with our error `_meta`,
 `list` is no object, `text` has no structured result. `GET /healthz` and `GET /state` stand beside `/mcp`.
 """
 
@@ -58,7 +58,7 @@ async def _healthz(_: Request) -> JSONResponse:
 
 async def _state(request: Request) -> JSONResponse:
     global _healthy  # noqa: PLW0603
-    _healthy = request.query_params.get("healthy", str(_healthy)) == "True"
+    _healthy = request.query_params.get("healthy", str(_healthy)).lower() == "true"
     return JSONResponse(_counts)
 
 
