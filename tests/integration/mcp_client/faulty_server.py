@@ -54,7 +54,7 @@ class FaultyServer:
         self._writers.add(writer)
         try:
             while request := await _read_request(reader):
-                if request["method"] != "tools/call":
+                if request.get("method") != "tools/call":
                     await self.discover(Peer(reader, writer), request)
                     continue
                 tool = request["params"]["name"]
@@ -124,6 +124,9 @@ async def _read_request(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
         return None
+    if head.startswith(b"GET "):
+        lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
+        return {"method": "GET", "lastEventId": lines.get(b"last-event-id", b"").decode()}
     length = next(
         int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
     )
@@ -149,23 +152,23 @@ async def _drop_within(peer: Peer, request: dict[str, Any]) -> None:
 
 async def _drop_stream(peer: Peer, request: dict[str, Any]) -> None:
     """A stream that ends before the response."""
-    await _stream_head(peer)
-    await _chunk(peer, b": hello\n\n")
-    await _chunk(peer, b"")
+    await stream_head(peer)
+    await chunk(peer, b": hello\n\n")
+    await chunk(peer, b"")
 
 
 async def _endless_stream(peer: Peer, request: dict[str, Any]) -> None:
     """Progress for ever."""
     note = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1, "message": "x" * 60_000}}
-    await _stream_head(peer)
+    await stream_head(peer)
     while not peer.writer.is_closing():
-        await _chunk(peer, b"data: " + orjson.dumps(note) + b"\n\n")
+        await chunk(peer, b"data: " + orjson.dumps(note) + b"\n\n")
 
 
 async def _silent_stream(peer: Peer, request: dict[str, Any]) -> None:
     """A stream that stays open and says nothing."""
-    await _stream_head(peer)
-    await _chunk(peer, b": ping\n\n")
+    await stream_head(peer)
+    await chunk(peer, b": ping\n\n")
     await peer.leaves()
 
 
@@ -181,17 +184,17 @@ async def _odd_stream(peer: Peer, request: dict[str, Any]) -> None:
         b'data: {"jsonrpc":"2.0","method":"notifications/progress",\r\ndata: "params":{"progress":1}}\r\n\r\n'
         b"data: " + reply + b"\r\n\r\n"
     )
-    await _stream_head(peer)
+    await stream_head(peer)
     for start in range(0, len(text), 7):
-        await _chunk(peer, text[start : start + 7])
-    await _chunk(peer, b"")
+        await chunk(peer, text[start : start + 7])
+    await chunk(peer, b"")
 
 
 async def _oversized(peer: Peer, request: dict[str, Any]) -> None:
     """More than any limit, without saying so beforehand."""
     peer.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
     while not peer.writer.is_closing():
-        await _chunk(peer, b" " * 65_536)
+        await chunk(peer, b" " * 65_536)
 
 
 async def _slow_head(peer: Peer, request: dict[str, Any]) -> None:
@@ -239,12 +242,14 @@ def _fixed(status: str, body: bytes = b"", kind: str = "text/html", extra: str =
     return behaviour
 
 
-async def _stream_head(peer: Peer) -> None:
+async def stream_head(peer: Peer) -> None:
+    """Begin a stream of events."""
     peer.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
     await peer.writer.drain()
 
 
-async def _chunk(peer: Peer, data: bytes) -> None:
+async def chunk(peer: Peer, data: bytes) -> None:
+    """Write a piece of a stream; the empty one ends it."""
     peer.writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
     await peer.writer.drain()
 
