@@ -6,6 +6,7 @@ Above: `switchboard up`. Below: everything else in `stack`; `stack.topology` say
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from stack.state import RunFacts, StateDirectory
 from stack.supervisor import Supervisor
 from stack.topology import Surroundings
 
-_USABLE_WITHIN = 15.0
+_USABLE_WITHIN = 10.0
 
 # Makes the table of processes for one run; Postgres is not in it.
 Topology = Callable[[Surroundings], Sequence[ProcessSpec]]
@@ -140,11 +141,13 @@ class Stack:
         self._reservation.hand_over()
         # Every service outlives the loss of another, so none has to wait for one to be there.
         await self._supervisor.start(*names)
+        trouble = await self._trouble()
         self._phase = "ready"
         table = self._supervisor.status()
         for line in what_is_where(self._settings.front_door, table, self._state.root, today=date.today()):
             self._console.say(line)
-        await self._say_if_unusable()
+        if trouble is not None:
+            self._console.say(f"Everything runs, but a booking would not work yet: {trouble}")
 
     async def _stop(self) -> None:
         self._phase = "stopping"
@@ -173,15 +176,15 @@ class Stack:
         sockets = run_directory / "pg"
         return EmbeddedPostgres(self._state, sockets), embedded_access(sockets)
 
-    async def _say_if_unusable(self) -> None:
-        """Warn when everything runs and a booking still could not work: a vendor that is down, a wrong API key."""
+    async def _trouble(self) -> str | None:
+        """Wait until a booking would work; say what is wrong where it still would not: a vendor that is down, say."""
         probe = http_answers(f"{self._settings.front_door}/healthz")
-        try:
+        reason: str | None = f"GET {self._settings.front_door}/healthz has no answer"
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_USABLE_WITHIN):
                 while (reason := await probe()) is not None:  # noqa: ASYNC110 - another process has no event to wait for
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            self._console.say(f"Everything runs, but a booking would not work yet: {reason}")
+                    await asyncio.sleep(0.05)
+        return reason
 
     async def _command(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what another `switchboard` command asks for."""
