@@ -191,6 +191,8 @@ class Stack:
         supervisor = self._supervisor
         if supervisor is None:
             raise StackError("the stack is still starting; try again in a moment")
+        if self._phase == "stopping" and request.get("command") != "status":
+            raise StackError("the stack is stopping")
         match request:
             case {"command": "status"}:
                 return self._status(supervisor)
@@ -216,4 +218,6 @@ class Stack:
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(which, self._stop_asked.set)
+            # `nohup` asks for a life beyond the terminal's.
+            if which is not signal.SIGHUP or signal.getsignal(which) is not signal.SIG_IGN:
+                loop.add_signal_handler(which, self._stop_asked.set)
