@@ -19,7 +19,16 @@ from switchboard.catalog.v1 import catalog_service_pb2_grpc
 from switchboard.dispatch.v1 import dispatch_service_pb2_grpc
 from switchboard.health.v1 import health_service_pb2_grpc
 
-from dispatch_service.actions import ActionRegistry, availability, booking, estimate, flow, payload_types, tool_of
+from dispatch_service.actions import (
+    ActionRegistry,
+    ActionWithAnswer,
+    availability,
+    booking,
+    estimate,
+    flow,
+    payload_types,
+    tool_of,
+)
 from dispatch_service.actions.wishes import Wishes
 from dispatch_service.adapter import AdapterClient
 from dispatch_service.answers import Answers

@@ -1,0 +1,46 @@
+"""The journey of a card action, seen from its gRPC door and in the journal."""
+
+from __future__ import annotations
+
+import json
+
+from tests.fix_dispatch import BOOKED, DispatchProcess, ScriptedAdapter, booking
+
+BOOK = "HOUSECALL_PRO_BOOKING"
+
+
+async def test_a_booking_is_carried_out_and_answered_with_a_confirmation_card(
+    dispatch: DispatchProcess, adapter: tuple[ScriptedAdapter, str]
+) -> None:
+    answer = await dispatch.click(BOOK, booking())
+    assert answer["ok"] is True
+    assert answer["action"] == BOOK
+    card = answer["result"]["card"]
+    assert card["type"] == "booking_confirmation"
+    assert card["bookingConfirmation"]["reference"] == answer["result"]["externalId"]
+    assert answer["result"]["externalId"].startswith("bkg_")
+    [call] = adapter[0].calls
+    sent = json.loads(call.arguments_json)
+    assert sent["serviceHcpId"] == "drain-cleaning"
+    assert sent["customer"]["phone"] == "+16085550177"
+    assert call.idempotency_key.startswith("act_")
+    assert call.correlation_id == answer["correlationId"]
+
+
+async def test_the_journal_holds_intent_and_outcome_and_no_personal_data(dispatch: DispatchProcess) -> None:
+    answer = await dispatch.click(BOOK, booking())
+    [row] = dispatch.rows("select * from dispatch.action")
+    assert row["status"] == "SUCCEEDED"
+    assert row["correlation_id"] == answer["correlationId"]
+    assert row["external_id"] == answer["result"]["externalId"]
+    assert row["vendor_reference"] == BOOKED["jobId"]
+    assert row["payload_redacted"]["customer"]["phone"] == "[PHONE]"
+    assert "customer.phone" in row["redactions"]
+    events = dispatch.rows("select type from dispatch.event where action_id = %s order by sequence", row["id"])
+    assert [event["type"] for event in events] == ["intent", "outcome"]
+    everything = json.dumps(
+        dispatch.rows("select * from dispatch.action") + dispatch.rows("select body from dispatch.event"), default=str
+    )
+    for secret in ("Wilhelmina", "Oddfellow", "6085550177", "555-0177", "wilma@", "Quince", "Biscuit", "53703"):
+        assert secret not in everything
+        assert secret not in dispatch.log
