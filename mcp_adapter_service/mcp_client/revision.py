@@ -110,46 +110,61 @@ class Revision:
             self._task = None
 
     async def _discover(self, deadline: float) -> Binding | Fault | None:
-        """Return the binding of a modern server, a fault that is no verdict, or None for a server to initialize."""
+        """Return the binding of a modern server, a fault that ends the search, or None for a server to initialize."""
         binding = wire.modern_binding(self._base)
-        result = await self._ask(binding, "server/discover", {}, deadline)
+        answer = await self._ask(binding, "server/discover", {}, deadline)
+        offered = _offered_versions(answer)
+        if offered is not None and wire.MODERN in offered:
+            # Turned away with what was asked for among what is offered: take the offer, once.
+            answer = await self._ask(binding, "server/discover", {}, deadline)
+        elif offered and not offered & wire.SESSION_VERSIONS:
+            return faults.protocol(self._exchange.server, Code.VERSION_UNSUPPORTED)
+        result = self._result(answer)
         if isinstance(result, Fault):
             return result if _no_verdict(result) else None
-        versions = result[0].get("supportedVersions")
+        versions = result.get("supportedVersions")
         return binding if isinstance(versions, list) and wire.MODERN in versions else None
 
     async def _initialize(self, deadline: float) -> Binding | Fault:
         server = self._exchange.server
         # The first request names no version in its headers: that is what it is there to settle.
         opening = Binding(wire.LEGACY, None, self._base)
-        result = await self._ask(opening, "initialize", wire.initialize_params(), deadline)
+        answer = await self._ask(opening, "initialize", wire.initialize_params(), deadline)
+        result = self._result(answer)
         if isinstance(result, Fault):
             return result
-        version = result[0].get("protocolVersion")
+        version = result.get("protocolVersion")
         if version not in wire.SESSION_VERSIONS:
             return faults.protocol(server, Code.VERSION_UNSUPPORTED)
-        binding = wire.session_binding(self._base, version, result[1])
-        fault = await self._exchange.post(
-            wire.notification_body("notifications/initialized"), binding.headers, deadline
-        )
-        return fault or binding
+        session_id = answer.session_id if isinstance(answer, Answer) else None
+        binding = wire.session_binding(self._base, version, session_id)
+        notification = wire.notification_body("notifications/initialized")
+        return await self._exchange.post(notification, binding.headers, deadline) or binding
 
-    async def _ask(
-        self, binding: Binding, method: str, params: Mapping[str, Any], deadline: float
-    ) -> tuple[Mapping[str, Any], str | None] | Fault:
+    async def _ask(self, binding: Binding, method: str, params: Mapping[str, Any], deadline: float) -> Answer | Fault:
         context = CallContext(correlation_id=uuid.uuid4().hex)
-        answer = await self._exchange.request(
-            wire.request_body(binding, 0, method, params, context),
-            wire.request_headers(binding, method, context),
-            0,
-            deadline,
-        )
-        if not isinstance(answer, Answer):
+        body = wire.request_body(binding, 0, method, params, context)
+        return await self._exchange.request(body, wire.request_headers(binding, method, context), 0, deadline)
+
+    def _result(self, answer: Answer | Fault) -> Mapping[str, Any] | Fault:
+        if isinstance(answer, Fault):
             return answer
         result = replies.result_of(self._exchange.server, answer.message, answer.status)
         if isinstance(result, InputRequired):
             return faults.protocol(self._exchange.server, Code.BAD_REPLY)
-        return result if isinstance(result, Fault) else (result, answer.session_id)
+        return result
+
+
+def _offered_versions(answer: Answer | Fault) -> frozenset[str] | None:
+    """Return the versions that a server names in turning ours away; None where it does not."""
+    error = None if isinstance(answer, Fault) else answer.message.get("error")
+    if not isinstance(error, dict) or error.get("code") != replies.UNSUPPORTED_VERSION:
+        return None
+    data = error.get("data")
+    supported = data.get("supported") if isinstance(data, dict) else None
+    return (
+        frozenset(filter(lambda version: isinstance(version, str), supported)) if isinstance(supported, list) else None
+    )
 
 
 def _no_verdict(fault: Fault) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
-from mcp_adapter_service.mcp_client import HttpFault, McpClient, ToolSucceeded
+from mcp_adapter_service.mcp_client import Effect, HttpFault, McpClient, ProtocolFault, ToolSucceeded
 from tests.integration.mcp_client.conftest import within
 from tests.integration.mcp_client.faulty_server import FaultyServer, Peer, answer, respond
 from tests.integration.mcp_client.sdk_server import SdkServer, sdk_server
@@ -162,3 +163,43 @@ async def test_a_server_that_discovers_only_older_revisions_is_initialized(
 
     assert isinstance(await client.call_tool("echo", b"{}", deadline=within(5)), ToolSucceeded)
     assert client.protocol_version == "2025-06-18"
+
+
+async def test_an_offer_of_our_own_revision_is_taken_up(faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
+    discovered = faulty.discover
+    refusals = 1
+
+    async def refuse_once(peer: Peer, request: dict[str, Any]) -> None:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            await _unsupported(peer, request, ["2026-07-28"])
+        else:
+            await discovered(peer, request)
+
+    faulty.discover = refuse_once
+    client = McpClient("faulty", faulty.url, session=pool)
+
+    assert isinstance(await client.call_tool("echo", b"{}", deadline=within(5)), ToolSucceeded)
+    assert client.protocol_version == "2026-07-28"
+
+
+async def test_a_server_of_revisions_that_we_do_not_have_is_told_apart(
+    faulty: FaultyServer, pool: aiohttp.ClientSession
+) -> None:
+    async def newer(peer: Peer, request: dict[str, Any]) -> None:
+        await _unsupported(peer, request, ["2031-01-01"])
+
+    faulty.discover = newer
+    client = McpClient("faulty", faulty.url, session=pool)
+
+    outcome = await client.call_tool("echo", b"{}", deadline=within(5))
+
+    assert isinstance(outcome, ProtocolFault)
+    assert (outcome.code, outcome.effect) == ("VERSION_UNSUPPORTED", Effect.NONE)
+
+
+async def _unsupported(peer: Peer, request: dict[str, Any], supported: list[str]) -> None:
+    error = {"code": -32022, "message": "Unsupported protocol version", "data": {"supported": supported}}
+    body = orjson.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error})
+    await respond(peer, "400 Bad Request", body)
