@@ -1,7 +1,7 @@
 -- Gives every failed JSON call the one published body. Runs on JSON routes only, on replies only.
 -- A call that succeeded costs one header look-up. Why Lua and not configuration: see README.md.
 
--- Both tables are filled from stack/front_door/replies.py: HTTP status to code, sentence and whether a retry may help;
+-- The tables are filled from stack/front_door/replies.py: HTTP status to code, sentence and whether a retry may help;
 local REASONS = {
 ${reasons}
 }
@@ -9,6 +9,8 @@ ${reasons}
 local HTTP_STATUS = {
 ${http_statuses}
 }
+local LOST_REPLY = ${lost_reply}
+local UNIMPLEMENTED = '12'
 local ESCAPES = { ['"'] = '\\"', ['\\'] = '\\\\', ['\b'] = '\\b', ['\f'] = '\\f', ['\n'] = '\\n', ['\r'] = '\\r', ['\t'] = '\\t' }
 
 local function percent_decoded(text)
@@ -73,6 +75,10 @@ function envoy_on_response(handle)
     -- A reply that had begun ends in trailers, of which the transcoder moves only status and message to the headers.
     local trailers = handle:trailers()
     code = trailers and trailers:get('x-switchboard-error-code')
+  end
+  if not code and status >= 500 and grpc_status ~= UNIMPLEMENTED and handle:filterContext():get('writes') then
+    -- The service did not say this itself: it ended, or broke, while it had the call.
+    reason = LOST_REPLY
   end
   -- Only a message that our own service vouches for with a code is shown; others may be a library's.
   local details = code and message and message ~= '' and percent_decoded(message) or reason.details

@@ -23,7 +23,15 @@ from pydantic import ValidationError
 from stack.errors import StackError
 from stack.front_door.access_log import access_log
 from stack.front_door.clusters import clusters, socket_address, token_providers, token_requirements
-from stack.front_door.replies import REPLY_HEADERS, header_option, local_replies, lua_http_statuses, lua_reasons
+from stack.front_door.replies import (
+    LOST_REPLY,
+    REPLY_HEADERS,
+    header_option,
+    local_replies,
+    lua_http_statuses,
+    lua_reason,
+    lua_reasons,
+)
 from stack.front_door.routes import route_table
 from stack.front_door.rpcs import Rpc, read_rpcs
 from stack.front_door.settings import EnvoySettings, HttpUpstream, RateLimit, TokenIssuer
@@ -86,7 +94,9 @@ def _filled(node: Any, values: dict[str, Any]) -> Any:
 
 
 def _values(settings: EnvoySettings, rpcs: list[Rpc]) -> dict[str, Any]:
-    script = Template((TEMPLATES / "errors.lua").read_text(encoding="utf-8"))
+    script = Template((TEMPLATES / "errors.lua").read_text(encoding="utf-8")).substitute(
+        reasons=lua_reasons(), http_statuses=lua_http_statuses(), lost_reply=lua_reason(LOST_REPLY)
+    )
     return {
         "listen": socket_address(settings.listen),
         "trusted_proxies": settings.trusted_proxies,
@@ -96,7 +106,7 @@ def _values(settings: EnvoySettings, rpcs: list[Rpc]) -> dict[str, Any]:
         "cors": _cors(settings, rpcs),
         "routes": route_table(settings, rpcs),
         "reply_headers": [{"append": header_option(name, value)} for name, value in REPLY_HEADERS.items()],
-        "error_script": script.substitute(reasons=lua_reasons(), http_statuses=lua_http_statuses()),
+        "error_script": script,
         "body_limit": settings.body_limit_bytes,
         "token_providers": token_providers(settings),
         "token_requirements": token_requirements(settings),

@@ -39,7 +39,7 @@ REASONS: dict[int, Reason] = {
 }
 
 # A write that went out and whose answer did not come back: saying that it failed would be a guess.
-_LOST_REPLY = Reason(
+LOST_REPLY = Reason(
     code="OUTCOME_UNKNOWN", details="The answer was lost: it may have been carried out. Look before trying again."
 )
 
@@ -75,7 +75,7 @@ def local_replies() -> list[dict[str, Any]]:
     """Mappers for the replies that Envoy makes itself; the first that matches is taken."""
     by_status = [(_status("EQ", status), reason) for status, reason in REASONS.items()]
     by_class = [(_status("GE", 500), REASONS[500]), (_status("GE", 400), _OTHER_CLIENT_ERROR)]
-    mappers = [_mapper(_and(_TRANSCODED_WRITE, _REPLY_LOST), _json_body(_LOST_REPLY))]
+    mappers = [_mapper(_and(_TRANSCODED_WRITE, _REPLY_LOST), _json_body(LOST_REPLY))]
     for status, reason in (*by_status, *by_class):
         mappers += [
             # Of a request that could not even be read there is no id yet.
@@ -87,13 +87,15 @@ def local_replies() -> list[dict[str, Any]]:
     return mappers
 
 
+def lua_reason(reason: Reason) -> str:
+    """One reason as a Lua table. JSON's strings are Lua's, as long as they are plain ASCII without slashes."""
+    fields = {"code": reason.code, "details": reason.details, "retryable": reason.retryable}
+    return "{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items()) + " }"
+
+
 def lua_reasons() -> str:
     """`REASONS` as the rows of a Lua table."""
-    return "\n".join(
-        f"  [{status}] = {{ code = {json.dumps(reason.code)}, details = {json.dumps(reason.details)}, "
-        f"retryable = {json.dumps(reason.retryable)} }},"
-        for status, reason in REASONS.items()
-    )
+    return "\n".join(f"  [{status}] = {lua_reason(reason)}," for status, reason in REASONS.items())
 
 
 def lua_http_statuses() -> str:
@@ -140,7 +142,10 @@ def _and(*filters: dict[str, Any]) -> dict[str, Any]:
 _REPLY_LOST = {"response_flag_filter": {"flags": ["UC", "UR", "UT"]}}
 _TRANSCODED_WRITE = {
     "header_filter": {
-        "header": {"name": "x-envoy-original-method", "string_match": {"safe_regex": {"regex": "POST|PUT|PATCH|DELETE"}}}
+        "header": {
+            "name": "x-envoy-original-method",
+            "string_match": {"safe_regex": {"regex": "POST|PUT|PATCH|DELETE"}},
+        }
     }
 }
 _WITHOUT_ID = {"header_filter": {"header": {"name": "x-request-id", "present_match": False}}}

@@ -17,6 +17,7 @@ DISPATCH_CLUSTER = "dispatch"
 
 _FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
 _ON = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+_READS = ("GET", "HEAD")
 # Tokens end at the door: dispatch_service gets the checked payload.
 _NOT_FORWARDED = ["authorization", "cookie"]
 # gRPC's own words in a JSON reply tell a browser nothing.
@@ -73,7 +74,10 @@ def _json_route(settings: EnvoySettings, rpc: Rpc, binding: HttpBinding) -> dict
             **(_NO_TIMEOUTS if rpc.streams else {"timeout": _seconds(_timeout(settings, binding.template))}),
         },
         "typed_per_filter_config": {
-            "envoy.filters.http.lua": _ON,
+            "envoy.filters.http.lua": {
+                "@type": f"{_FILTERS}.lua.v3.LuaPerRoute",
+                "filter_context": {"writes": binding.verb not in _READS},
+            },
             "envoy.filters.http.grpc_json_transcoder": _ON,
             "envoy.filters.http.header_mutation": {
                 "@type": f"{_FILTERS}.header_mutation.v3.HeaderMutationPerRoute",
@@ -156,7 +160,9 @@ def _checks(settings: EnvoySettings, path: str, *, upload: bool) -> dict[str, An
             "buffer": {"max_request_bytes": settings.upload_limit_bytes},
         }
     if path_matches(path, settings.limited_paths) and settings.rate_limit:
-        checks["envoy.filters.http.local_ratelimit"] = _rate_limit(settings.rate_limit, settings.rate_limit_per_address)
+        checks["envoy.filters.http.local_ratelimit"] = _rate_limit(
+            settings.rate_limit, settings.rate_limit_share_per_address
+        )
     return checks
 
 
@@ -164,7 +170,7 @@ def _token_rule(requirement: str) -> dict[str, Any]:
     return {"@type": f"{_FILTERS}.jwt_authn.v3.PerRouteConfig", "requirement_name": requirement}
 
 
-def _rate_limit(limit: RateLimit, per_address: RateLimit | None) -> dict[str, Any]:
+def _rate_limit(limit: RateLimit, share_per_address: float) -> dict[str, Any]:
     everyone = {"default_value": {"numerator": 100}}
     config: dict[str, Any] = {
         "@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit",
@@ -175,10 +181,12 @@ def _rate_limit(limit: RateLimit, per_address: RateLimit | None) -> dict[str, An
         # To a gRPC caller, UNAVAILABLE would say that we are down.
         "rate_limited_as_resource_exhausted": True,
     }
-    if per_address:
+    if share_per_address < 1:
         config |= {
             "rate_limits": [{"actions": [{"remote_address": {}}]}],
-            "descriptors": [{"entries": [{"key": "remote_address"}], "token_bucket": _token_bucket(per_address)}],
+            "descriptors": [
+                {"entries": [{"key": "remote_address"}], "token_bucket": _token_bucket(limit.share(share_per_address))}
+            ],
             "max_dynamic_descriptors": 10_000,
             "always_consume_default_token_bucket": True,
         }

@@ -66,6 +66,10 @@ class RateLimit(_Record):
     per_second: int = Field(ge=1)
     burst: int = Field(ge=1)
 
+    def share(self, part: float) -> RateLimit:
+        """A bucket of that part of this one, of at least one call."""
+        return RateLimit(per_second=max(1, int(self.per_second * part)), burst=max(1, int(self.burst * part)))
+
 
 class HttpUpstream(_Record):
     """A plain HTTP service behind the door (the model gateway at `/mcp`, say); its replies are passed on as they are."""
@@ -128,11 +132,10 @@ class EnvoySettings(_Record):
     )
     rate_limit: RateLimit | None = Field(
         default=RateLimit(per_second=200, burst=400),
-        description="Per limited path, all callers together; None lifts both.",
+        description="Per limited path, all callers together; None lifts it.",
     )
-    rate_limit_per_address: RateLimit | None = Field(
-        default=RateLimit(per_second=100, burst=200),
-        description="Per limited path and client address, inside the former, so that one client cannot use it all up.",
+    rate_limit_share_per_address: float = Field(
+        default=0.5, gt=0, le=1, description="What part of both figures one client address may use; 1 for all of it."
     )
 
     health_checks: bool = Field(

@@ -1,0 +1,113 @@
+"""Tokens: which calls need one, which are taken, and from where."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+
+from tests.integration.envoy.conftest import SHOP, StartDoor, wait_until_ready
+from tests.integration.envoy.envoy_process import FrontDoor
+from tests.integration.envoy.published import assert_published
+from tests.integration.envoy.scripted_dispatch import ScriptedDispatch
+from tests.integration.envoy.tokens import Issuer
+
+LOG = "/api/action-log"
+DISPATCH = "/api/actions/dispatch"
+OPEN = [
+    ("GET", "/healthz"),
+    ("GET", "/api/services"),
+    ("GET", "/api/site"),
+    ("POST", "/api/assets"),
+    ("POST", DISPATCH),
+]
+CLOSED = [LOG, f"{LOG}/act_1", f"{LOG}:watch"]
+
+
+@pytest.mark.parametrize(("method", "path"), OPEN)
+def test_public_routes_need_no_token(http: httpx.Client, dispatch: ScriptedDispatch, method: str, path: str) -> None:
+    assert http.request(method, path).status_code == 200
+    assert "x-jwt-payload" not in dispatch.calls[0].metadata
+
+
+@pytest.mark.parametrize("path", CLOSED)
+def test_the_log_needs_a_token(
+    http: httpx.Client, dispatch: ScriptedDispatch, signed_in: dict[str, str], path: str
+) -> None:
+    assert http.get(path).status_code == 401
+    assert dispatch.calls == []
+    assert http.get(path, headers=signed_in).status_code == 200
+
+
+def bad_tokens(issuer: Issuer) -> dict[str, tuple[str, int, str]]:
+    """Tokens that are refused everywhere, with status and code."""
+    now = int(time.time())
+    other = Issuer("https://elsewhere.example")
+    impostor = Issuer(issuer.name)
+    header, payload, signature = issuer.token().split(".")
+    return {
+        "no token at all": ("x", 401, "UNAUTHENTICATED"),
+        "expired": (issuer.token(exp=now - 3600), 401, "UNAUTHENTICATED"),
+        "not yet": (issuer.token(nbf=now + 3600), 401, "UNAUTHENTICATED"),
+        "without end": (issuer.token(exp=None), 401, "UNAUTHENTICATED"),
+        "for somebody else": (issuer.token(aud="other"), 403, "FORBIDDEN"),
+        "from an unknown issuer": (other.token(), 401, "UNAUTHENTICATED"),
+        "signed by another key": (impostor.token(), 401, "UNAUTHENTICATED"),
+        "unsigned": (f"eyJhbGciOiJub25lIn0.{payload}.", 401, "UNAUTHENTICATED"),
+        "cut": (f"{header}.{payload}.{signature[:-4]}", 401, "UNAUTHENTICATED"),
+    }
+
+
+@pytest.mark.parametrize("path", [LOG, "/api/services"])
+def test_a_token_that_is_not_good_is_refused_even_where_none_is_needed(
+    http: httpx.Client, dispatch: ScriptedDispatch, issuer: Issuer, path: str
+) -> None:
+    for name, (token, status, code) in bad_tokens(issuer).items():
+        reply = http.get(path, headers={"authorization": f"Bearer {token}"})
+        assert reply.status_code == status, name
+        assert_published(reply.status_code, reply.headers, reply.content, expected=status, code=code)
+    assert dispatch.calls == []
+
+
+def test_a_token_in_the_query_string_is_not_looked_at(http: httpx.Client, issuer: Issuer) -> None:
+    assert http.get(f"{LOG}?access_token={issuer.token()}").status_code == 401
+
+
+def test_the_session_cookie_is_a_token_too(http: httpx.Client, dispatch: ScriptedDispatch, issuer: Issuer) -> None:
+    assert http.get(LOG, headers={"cookie": f"switchboard_session={issuer.token()}"}).status_code == 200
+    assert "x-jwt-payload" in dispatch.calls[0].metadata
+    assert "cookie" not in dispatch.calls[0].metadata
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [(None, 403), ("https://evil.example", 403), ("null", 403), (SHOP, 200), ("own", 200)]
+)
+def test_a_write_with_the_cookie_must_come_from_our_own_pages(
+    http: httpx.Client, door: FrontDoor, issuer: Issuer, origin: str | None, status: int
+) -> None:
+    headers = {"cookie": f"switchboard_session={issuer.token()}"}
+    if origin:
+        headers["origin"] = door.url if origin == "own" else origin
+    reply = http.post(DISPATCH, json={}, headers=headers)
+    assert reply.status_code == status
+    if status == 403:
+        assert_published(reply.status_code, reply.headers, reply.content, expected=403, code="FORBIDDEN")
+
+
+def test_several_issuers_are_trusted_side_by_side_and_rules_come_from_the_settings(
+    start_door: StartDoor, dispatch: ScriptedDispatch, issuer: Issuer
+) -> None:
+    second = Issuer("https://second.example")
+    with (
+        start_door(issuers=[issuer.settings, second.settings], token_optional=("/healthz",)) as door,
+        httpx.Client(base_url=door.url) as http,
+    ):
+        wait_until_ready(http)
+        assert http.get("/api/services").status_code == 401
+        for trusted in (issuer, second):
+            headers = {"authorization": f"Bearer {trusted.token()}"}
+            assert http.get("/api/services", headers=headers).status_code == 200
+        bad = {"authorization": f"Bearer {Issuer('https://third.example').token()}"}
+        assert http.get("/healthz", headers=bad).status_code == 401
+        assert http.get("/healthz").status_code == 200
