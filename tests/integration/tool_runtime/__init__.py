@@ -1,0 +1,1 @@
+"""The tool-server runtime, seen from outside: over HTTP, with a servicer that answers at once."""
