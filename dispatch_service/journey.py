@@ -104,8 +104,9 @@ class Journey:
 
     async def _plan(self, call: Call) -> Plan:
         """Parse, validate and normalise have happened at the door; what is left of them is what only the action knows."""
-        if (call.payload is None or call.problems) and not self._actions.tolerates(call):
-            raise refusal_of(call.problems)
+        objections = self._actions.objections(call)
+        if objections:
+            raise refusal_of(objections)
         return await self._actions.plan(call)
 
     async def _once(self, call: Call, plan: Plan, policy_ids: tuple[str, ...]) -> Result:

@@ -15,6 +15,7 @@ from switchboard.dispatch.v1 import action_pb2, dispatch_service_pb2
 from switchboard.options.v1 import options_pb2
 
 from dispatch_service.call import Call, Plan
+from service_kit.contract.problems import Problem
 from service_kit.contract.tools import ToolSpec, message_class, tools_by_rpc
 
 ActionResult = dispatch_service_pb2.ActionResult
@@ -43,8 +44,8 @@ class ActionWithAnswer(Action, Presenter, Protocol):
 class Tolerant(Protocol):
     """An action that works with a payload in which something is still missing, and that is told of its success."""
 
-    def tolerates(self, call: Call) -> bool:
-        """Say whether the problems of `call` are no reason to refuse it."""
+    def objections(self, call: Call) -> list[Problem]:
+        """Return those problems of `call` that are a reason to refuse it."""
         ...
 
     async def succeeded(self, call: Call) -> None:
@@ -86,10 +87,10 @@ class ActionRegistry:
         """Return the payload type of an action."""
         return self._payloads[action]
 
-    def tolerates(self, call: Call) -> bool:
-        """Say whether an action goes on although its payload has problems."""
+    def objections(self, call: Call) -> list[Problem]:
+        """Return those problems of `call` that are a reason to refuse it."""
         tolerant = self._tolerant.get(call.action)
-        return tolerant is not None and call.payload is not None and tolerant.tolerates(call)
+        return list(call.problems) if tolerant is None else tolerant.objections(call)
 
     async def plan(self, call: Call) -> Plan:
         """Say what `call` means to do. Raises Refusal."""

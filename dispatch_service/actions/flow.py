@@ -61,9 +61,9 @@ class FlowAction:
         self._booking = booking
         self._availability = availability
 
-    def tolerates(self, call: Call) -> bool:
+    def objections(self, call: Call) -> list[Problem]:
         """What is still missing in the draft is what the flow is for; anything else that is wrong is refused."""
-        return all(problem.missing and problem.path.startswith(_DRAFT) for problem in call.problems)
+        return [problem for problem in call.problems if not (problem.missing and problem.path.startswith(_DRAFT))]
 
     async def succeeded(self, call: Call) -> None:
         """The booking is made: the next step that is not a repetition of the last begins afresh."""
