@@ -10,22 +10,11 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-
-class Peer(NamedTuple):
-    """Peer is the client on one connection."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def leaves(self) -> None:
-        """Wait for the client to close the connection: while it waits for an answer it sends nothing."""
-        await self.reader.read(1)
-        self.writer.close()
-
+from tests.integration.mcp_client.raw_http import Peer, answer, chunk, read_request, respond, stream_head
 
 Behaviour = Callable[[Peer, dict[str, Any]], Awaitable[None]]
 
@@ -37,6 +26,7 @@ class FaultyServer:
         self.url = ""
         self.calls: Counter[str] = Counter()
         self.open_connections = 0
+        self.connections = 0
         self._hanging_up = False
         self._writers: set[asyncio.StreamWriter] = set()
         self.holding = asyncio.Event()
@@ -51,9 +41,10 @@ class FaultyServer:
             writer.transport.abort()
             return
         self.open_connections += 1
+        self.connections += 1
         self._writers.add(writer)
         try:
-            while request := await _read_request(reader):
+            while request := await read_request(reader):
                 if request.get("method") != "tools/call":
                     await self.discover(Peer(reader, writer), request)
                     continue
@@ -104,34 +95,6 @@ async def faulty_server() -> AsyncIterator[FaultyServer]:
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
-
-
-async def answer(peer: Peer, request: dict[str, Any], result: dict[str, Any]) -> None:
-    """Answer as MCP has it."""
-    message = {"jsonrpc": "2.0", "id": request["id"], "result": {"resultType": "complete", **result}}
-    await respond(peer, "200 OK", orjson.dumps(message))
-
-
-async def respond(peer: Peer, status: str, body: bytes, kind: str = "application/json", extra: str = "") -> None:
-    """Write one whole HTTP response."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
-    peer.writer.write(head.encode() + body)
-    await peer.writer.drain()
-
-
-async def _read_request(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
-        return None
-    if head.startswith(b"GET "):
-        lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
-        return {"method": "GET", "lastEventId": lines.get(b"last-event-id", b"").decode()}
-    length = next(
-        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-    )
-    message: dict[str, Any] = orjson.loads(await reader.readexactly(length))
-    return message
 
 
 async def _discovered(peer: Peer, request: dict[str, Any]) -> None:
@@ -190,6 +153,27 @@ async def _odd_stream(peer: Peer, request: dict[str, Any]) -> None:
     await chunk(peer, b"")
 
 
+async def _late_end(peer: Peer, request: dict[str, Any]) -> None:
+    """A stream whose end comes a moment after its response."""
+    await _response_event(peer, request)
+    moment = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.003, moment.set)
+    await moment.wait()
+    await chunk(peer, b"")
+
+
+async def _no_end(peer: Peer, request: dict[str, Any]) -> None:
+    """A stream that stays open after its response."""
+    await _response_event(peer, request)
+    await peer.leaves()
+
+
+async def _response_event(peer: Peer, request: dict[str, Any]) -> None:
+    await stream_head(peer)
+    reply = {"jsonrpc": "2.0", "id": request["id"], "result": {"content": []}}
+    await chunk(peer, b"data: " + orjson.dumps(reply) + b"\n\n")
+
+
 async def _oversized(peer: Peer, request: dict[str, Any]) -> None:
     """More than any limit, without saying so beforehand."""
     peer.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -242,18 +226,6 @@ def _fixed(status: str, body: bytes = b"", kind: str = "text/html", extra: str =
     return behaviour
 
 
-async def stream_head(peer: Peer) -> None:
-    """Begin a stream of events."""
-    peer.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-    await peer.writer.drain()
-
-
-async def chunk(peer: Peer, data: bytes) -> None:
-    """Write a piece of a stream; the empty one ends it."""
-    peer.writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-    await peer.writer.drain()
-
-
 _PAGE = b"<html>stack trace with a secret</html>"
 
 _BEHAVIOURS: dict[str, Behaviour] = {
@@ -264,6 +236,8 @@ _BEHAVIOURS: dict[str, Behaviour] = {
     "drop_stream": _drop_stream,
     "endless_stream": _endless_stream,
     "silent_stream": _silent_stream,
+    "late_end": _late_end,
+    "no_end": _no_end,
     "odd_stream": _odd_stream,
     "oversized": _oversized,
     "announced_oversized": _fixed("200 OK", b" " * 70_000, "application/json"),

@@ -19,7 +19,8 @@ from mcp_adapter_service.mcp_client import (
 )
 from mcp_adapter_service.resilience import Breaker, BreakerState, Bulkhead, ResilientClient, RetryPolicy
 from tests.integration.mcp_client.conftest import until, within
-from tests.integration.mcp_client.faulty_server import Behaviour, FaultyServer, Peer
+from tests.integration.mcp_client.faulty_server import Behaviour, FaultyServer
+from tests.integration.mcp_client.raw_http import Peer
 
 _QUICK = RetryPolicy(base_delay=0.002, min_attempt=0.01)
 

@@ -12,7 +12,8 @@ import pytest
 
 from mcp_adapter_service.mcp_client import Effect, HttpFault, McpClient, ProtocolFault, ToolSucceeded
 from tests.integration.mcp_client.conftest import within
-from tests.integration.mcp_client.faulty_server import FaultyServer, Peer, answer, respond
+from tests.integration.mcp_client.faulty_server import FaultyServer
+from tests.integration.mcp_client.raw_http import Peer, answer, respond
 from tests.integration.mcp_client.sdk_server import SdkServer, sdk_server
 
 

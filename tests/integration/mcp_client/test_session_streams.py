@@ -11,7 +11,8 @@ import pytest
 
 from mcp_adapter_service.mcp_client import Effect, McpClient, ToolSucceeded, Unknown
 from tests.integration.mcp_client.conftest import within
-from tests.integration.mcp_client.faulty_server import FaultyServer, Peer, chunk, respond, stream_head
+from tests.integration.mcp_client.faulty_server import FaultyServer
+from tests.integration.mcp_client.raw_http import Peer, chunk, respond, stream_head
 
 
 class Sessions:
