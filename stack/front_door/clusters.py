@@ -34,7 +34,7 @@ def clusters(settings: EnvoySettings) -> list[dict[str, Any]]:
     return [
         _dispatch_cluster(settings),
         *(_cluster(upstream.name, upstream.endpoints, http2=False) for upstream in settings.upstreams),
-        *(_jwks_cluster(name, issuer) for name, issuer in fetched),
+        *(_jwks_cluster(settings, name, issuer) for name, issuer in fetched),
     ]
 
 
@@ -124,7 +124,7 @@ def _jwks_cluster_name(index: int) -> str:
     return f"jwks_{index}"
 
 
-def _jwks_cluster(name: str, issuer: TokenIssuer) -> dict[str, Any]:
+def _jwks_cluster(settings: EnvoySettings, name: str, issuer: TokenIssuer) -> dict[str, Any]:
     url = urlsplit(issuer.jwks_uri or "")
     secure = url.scheme == "https"
     host = url.hostname or ""
@@ -137,7 +137,7 @@ def _jwks_cluster(name: str, issuer: TokenIssuer) -> dict[str, Any]:
                 "sni": host,
                 "auto_sni_san_validation": True,
                 "common_tls_context": {
-                    "validation_context": {"trusted_ca": {"filename": "/etc/ssl/certs/ca-certificates.crt"}}
+                    "validation_context": {"trusted_ca": {"filename": str(settings.certificate_authorities)}}
                 },
             },
         }

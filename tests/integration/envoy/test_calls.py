@@ -98,6 +98,17 @@ def test_a_stream_is_server_sent_events_that_arrive_one_by_one(
         assert list(lines) == []
 
 
+def test_a_stream_opens_before_its_first_message_if_the_service_begins_early(
+    http: httpx.Client, dispatch: ScriptedDispatch, signed_in: dict[str, str]
+) -> None:
+    more = threading.Event()
+    dispatch.answer = Answer(begin_early=True, messages_first=0, wait=more)
+    with http.stream("GET", "/api/action-log:watch", headers=signed_in) as reply:
+        assert (reply.status_code, reply.headers["content-type"]) == (200, "text/event-stream")
+        more.set()
+        assert list(reply.iter_lines()) == []
+
+
 def test_an_upload_arrives_as_bytes_with_its_type_and_parameters(
     http: httpx.Client, dispatch: ScriptedDispatch
 ) -> None:

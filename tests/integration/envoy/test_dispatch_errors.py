@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
 import grpc
 import httpx
 import pytest
 
-from tests.integration.envoy.envoy_process import FrontDoor
+from stack.front_door.replies import header_option
+from tests.fix_sandbox import free_port
+from tests.integration.envoy.conftest import StartDoor
+from tests.integration.envoy.envoy_process import FrontDoor, running_envoy
 from tests.integration.envoy.published import assert_published
 from tests.integration.envoy.scripted_dispatch import Answer, ScriptedDispatch
 
@@ -137,3 +145,61 @@ def test_a_grpc_caller_gets_status_message_and_details_untouched(
     trailers = dict(error.trailing_metadata() or ())
     assert trailers["grpc-status-details-bin"] == rich
     assert trailers["x-switchboard-error-code"] == "CONFLICT"
+
+
+@pytest.mark.parametrize(
+    ("encoded", "details"),
+    [
+        ("a%ffb", "a?b"),
+        ("%c3%bc%c0%af", "ü??"),
+        ("%ed%a0%80.", "???."),
+        ("%f0%9f%8f", "???"),
+        ("%f0%9f%8f%a0%f4%90%80%80", "🏠????"),
+        ("%e2%80%a8%00", "\u2028\0"),
+    ],
+)
+def test_a_sentence_that_is_not_utf8_is_still_json(
+    start_door: StartDoor, directory: Path, encoded: str, details: str
+) -> None:
+    # No gRPC library sends such a message, so a second Envoy stands in for dispatch_service.
+    port = free_port()
+    config = directory / "upstream.json"
+    config.write_text(json.dumps(_envoy_that_answers(port, encoded)), encoding="utf-8")
+    with (
+        running_envoy(config, directory / "upstream.log", ready=lambda: _listens(port)),
+        start_door(dispatch=[f"127.0.0.1:{port}"], health_checks=False) as door,
+    ):
+        reply = httpx.get(f"{door.url}/api/services")
+    assert assert_published(reply.status_code, reply.headers, reply.content, expected=404, code="NOT_FOUND") == details
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _envoy_that_answers(port: int, grpc_message: str) -> dict[str, Any]:
+    """An Envoy bootstrap that answers every call with NOT_FOUND and this encoded message."""
+    headers = {
+        "content-type": "application/grpc",
+        "grpc-status": "5",
+        "grpc-message": grpc_message.replace("%", "%%"),
+        "x-switchboard-error-code": "NOT_FOUND",
+    }
+    route = {
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 200},
+        "response_headers_to_add": [header_option(name, value) for name, value in headers.items()],
+    }
+    extensions = "type.googleapis.com/envoy.extensions.filters"
+    manager = {
+        "@type": f"{extensions}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "upstream",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{extensions}.http.router.v3.Router"}}],
+    }
+    listener = {
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    return {"static_resources": {"listeners": [listener]}}
