@@ -54,6 +54,11 @@ class VendorView:
         body = {"method": method, "path": path, "mode": mode, **rule}
         self._client.post("/_sandbox/faults", json=body).raise_for_status()
 
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults that are still to come."""
+        rules: list[dict[str, Any]] = self._get("/_sandbox/faults")["faults"]
+        return rules
+
     def heal(self) -> None:
         """Switch all faults off."""
         self._client.delete("/_sandbox/faults").raise_for_status()
