@@ -14,7 +14,8 @@ import aiohttp
 from mcp_adapter_service.mcp_client import Fault
 from mcp_adapter_service.servers import ToolServer
 
-_TIMEOUT_SECONDS = 3.0
+# Below the three seconds that the dispatch service gives a check.
+_TIMEOUT_SECONDS = 2.0
 _STANDS_SECONDS = 1.0
 
 

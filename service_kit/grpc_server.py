@@ -7,6 +7,7 @@ Below: grpc.aio, grpcio-health-checking, grpcio-reflection, uvloop.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -124,6 +125,7 @@ async def run_until_signal(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    _spare_the_collector()
     await server.start()
     try:
         await signalled.wait()
@@ -131,6 +133,14 @@ async def run_until_signal(
             await stopping()
     finally:
         await server.stop(grace)
+
+
+def _spare_the_collector() -> None:
+    """Keep what was made at start-up (modules, descriptors, compiled validators) out of every later garbage collection, and
+    collect less often: a call makes many short-lived objects and next to no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -1,4 +1,4 @@
-"""The whole mapping in memory, kept current by asking Postgres twice a second whether anything changed.
+"""The whole mapping in memory, kept current by asking Postgres three times a second whether anything changed.
 
 Above: substitution and the servicers read it, always from memory. Below: `store`. Polling one number survives restarts of the
 database, poolers and failovers, which a LISTEN connection does not without as much machinery again.
@@ -24,7 +24,7 @@ class MappingCache:
     """MappingCache holds every tenant's mapping and follows its changes between `open` and `close`."""
 
     def __init__(
-        self, store: MappingStore, *, before_first_load: Callable[[], Awaitable[None]], poll_seconds: float = 0.5
+        self, store: MappingStore, *, before_first_load: Callable[[], Awaitable[None]], poll_seconds: float = 0.3
     ) -> None:
         self._store = store
         self._before_first_load = before_first_load

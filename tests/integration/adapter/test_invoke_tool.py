@@ -82,6 +82,17 @@ async def test_key_correlation_id_deadline_and_signed_principal_travel_to_our_ow
     assert claims["exp"] - claims["iat"] == 120
 
 
+async def test_a_principal_is_signed_once_for_many_calls_and_never_for_another(stub: Stub) -> None:
+    async def token(subject: str) -> str:
+        principal = pb.Principal(tenant="demo", subject=subject, kind="human", role="customer")
+        meta = seen(await stub.InvokeTool(call("housecall_pro", BOOK, arguments(""), principal=principal)))["meta"]
+        return str(meta["switchboard.dev/principal"])
+
+    ada, again, ben = await token("ada"), await token("ada"), await token("ben")
+    assert ada == again
+    assert ada != ben
+
+
 async def test_a_foreign_server_is_not_told_on_whose_behalf(stub: Stub) -> None:
     meta = seen(await stub.InvokeTool(call("foreign", "echo")))["meta"]
     assert "switchboard.dev/principal" not in meta
