@@ -48,10 +48,13 @@ class DirectCalls:
         if routing is None:
             await self._sdk(scope, receive, send)
             return
-        message = await receive()
-        call = None if message.get("more_body") or message["type"] != "http.request" else _read(message["body"], routing)
+        # As long as the content-length says, which has been checked.
+        messages = [await receive()]
+        while messages[-1].get("more_body"):
+            messages.append(await receive())
+        call = _read(messages, routing)
         if call is None or call["params"]["name"] not in self._invoker:
-            await self._sdk(scope, _again(message, receive), send)
+            await self._sdk(scope, _again(messages, receive), send)
             return
         params = call["params"]
         result = await self._invoker.invoke(params["name"], params.get("arguments", {}), params["_meta"])
@@ -84,14 +87,15 @@ class DirectCalls:
         """Put around a result what this revision asks for."""
         own = result.get("_meta")
         result["_meta"] = self._meta if own is None else {**own, **self._meta}
-        result["resultType"] = "complete"
         return result
 
 
-def _read(body: bytes, routing: Mapping[str, str]) -> dict[str, Any] | None:
+def _read(messages: list[Message], routing: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the JSON-RPC request where it is a call in order, else None."""
+    if messages[-1]["type"] != "http.request":
+        return None
     try:
-        request = orjson.loads(body)
+        request = orjson.loads(b"".join(message["body"] for message in messages))
     except orjson.JSONDecodeError:
         return None
     if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
@@ -110,12 +114,12 @@ def _is_implementation(info: Any) -> bool:
     return info is None or (isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str))
 
 
-def _again(first: Message, receive: Receive) -> Receive:
+def _again(messages: list[Message], receive: Receive) -> Receive:
     """A channel that gives what was taken from it once more."""
-    taken = [first]
+    taken = iter(messages)
 
     async def again() -> Message:
-        return taken.pop() if taken else await receive()
+        return next(taken, None) or await receive()
 
     return again
 

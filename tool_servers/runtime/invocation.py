@@ -69,7 +69,12 @@ class _PreparedTool:
         try:
             call = self._reader.read(meta, writes=self._writes)
             response = await self._call(self._read(arguments), call)
-            return {"content": self._done, "structuredContent": render.result(response), "isError": False}
+            return {
+                "content": self._done,
+                "structuredContent": render.result(response),
+                "isError": False,
+                "resultType": "complete",
+            }
         except ToolError as problem:
             code = problem.code
             return _refusal(problem)
@@ -120,5 +125,6 @@ def _refusal(problem: ToolError) -> dict[str, Any]:
     return {
         "content": [{"type": "text", "text": f"{problem.code}: {problem.message}"}],
         "isError": True,
+        "resultType": "complete",
         "_meta": {ERROR: problem.document()},
     }

@@ -6,6 +6,7 @@ Above: each server's `__main__`. Below: `application`, served by uvicorn with uv
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from contextlib import AbstractAsyncContextManager
@@ -34,7 +35,7 @@ def run(name: str, settings: ToolServerSettings, servicer: AbstractAsyncContextM
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as problem:
         print(
-            f"cannot listen on {settings.listen}: {problem.strerror}; set SWITCHBOARD_LISTEN to a free host:port",
+            f"cannot listen on {settings.listen}: {os.strerror(problem.errno or 0)}; set SWITCHBOARD_LISTEN to a free host:port",
             file=sys.stderr,
         )
         raise SystemExit(1) from None
