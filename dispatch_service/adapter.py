@@ -23,11 +23,12 @@ from switchboard.adapter.v1 import (
 from dispatch_service.call import ToolAnswer
 from dispatch_service.principal import Principal
 from service_kit.contract.tools import ToolSpec
+from service_kit.errors import ERROR_CODE_METADATA
 from service_kit.grpc_server import MAX_MESSAGE_BYTES
 from service_kit.logging import log
 
 _logger = logging.getLogger(__name__)
-_CATALOGUE_SECONDS = 0.5
+_CATALOGUE_SECONDS = 0.3
 _CATALOGUE_DEADLINE = 2.0
 _CHECK_DEADLINE = 3.0
 _SUCCEEDED = adapter_service_pb2.TOOL_OUTCOME_SUCCEEDED
@@ -116,8 +117,9 @@ class AdapterClient:
         )
 
     async def services(self) -> tuple[BookableService, ...]:
-        """Return what can be booked, at most half a second old. While the adapter is away, what was last known; AdapterAway if
-        nothing ever was."""
+        """Return what can be booked, at most a third of a second old; while the adapter is away, what was last known.
+
+        Raises AdapterAway where nothing ever was."""
         if time.monotonic() - self._read_at < _CATALOGUE_SECONDS:
             return self._catalogue
         async with self._reading:
@@ -164,7 +166,10 @@ class AdapterClient:
 def _lost(problem: grpc.aio.AioRpcError, tool: ToolSpec) -> ToolAnswer:
     """The adapter itself did not answer. Only a call that provably never reached it had no effect."""
     log(_logger, logging.WARNING, "the adapter did not answer", tool=tool.name, status=problem.code().name)
-    never_sent = problem.code() is grpc.StatusCode.UNAVAILABLE and "connect" in (problem.details() or "").lower()
+    # The adapter says itself that it could not begin, or there was nobody to send it to.
+    said_so = any(key == ERROR_CODE_METADATA for key, _ in problem.trailing_metadata() or ())
+    unreachable = "connect" in (problem.details() or "").lower()
+    never_sent = problem.code() is grpc.StatusCode.UNAVAILABLE and (said_so or unreachable)
     refused = problem.code() in {
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.UNIMPLEMENTED,

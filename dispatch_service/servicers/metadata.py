@@ -28,7 +28,7 @@ def correlation_id(metadata: dict[str, str]) -> str:
 
 def client(metadata: dict[str, str], session_id: str, keys: Keyring) -> dict[str, str]:
     """Say where a call came from without telling: keyed hashes of the session and the address, and the user agent."""
-    address = metadata.get("x-forwarded-for", "").split(",")[-1].strip()
+    address = metadata.get("x-envoy-external-address", "")
     facts = {
         "session": keys.short_hash("session", session_id)[:16] if session_id else "",
         "address": keys.short_hash("address", address)[:16] if address else "",
