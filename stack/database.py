@@ -70,9 +70,7 @@ def current_access(settings: StackSettings, state: StateDirectory) -> DatabaseAc
         return external_access(settings.database_url.get_secret_value())
     facts = state.run_facts()
     if facts is None or facts.postgres_sockets is None or not state.in_use:
-        raise StackError(
-            f"Switchboard does not run on {state.root}, and its database with it; start it with `make run`"
-        )
+        raise StackError(f"Switchboard does not run on {state.root}, and its database with it; start it with `make run`")
     return embedded_access(facts.postgres_sockets)
 
 

@@ -44,9 +44,7 @@ class DevelopmentIdentity:
         """The public half, as a JSON Web Key Set."""
         return {"keys": [{**self._public, "kid": self._key_id, "use": "sig", "alg": _ALGORITHM}]}
 
-    def token(
-        self, *, role: str, tenant: str, subject: str, claims: dict[str, Any] | None = None, expires: int = 3600
-    ) -> str:
+    def token(self, *, role: str, tenant: str, subject: str, claims: dict[str, Any] | None = None, expires: int = 3600) -> str:
         """Sign a token that is valid for `expires` seconds. `claims` are added last and win over the others."""
         now = int(time.time())
         payload: dict[str, Any] = {

@@ -22,9 +22,7 @@ from stack.state import StateDirectory
 _ANY_STATUS = None
 
 
-def envoy(
-    settings: StackSettings, state: StateDirectory, identity: DevelopmentIdentity, dispatch: list[str]
-) -> ProcessSpec:
+def envoy(settings: StackSettings, state: StateDirectory, identity: DevelopmentIdentity, dispatch: list[str]) -> ProcessSpec:
     """Write Envoy's configuration for this run and say how to run it. `dispatch` are the replicas' addresses."""
     rate = settings.rate_limit_per_second
     write_config(

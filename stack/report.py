@@ -18,10 +18,7 @@ def process_table(processes: Sequence[dict[str, Any]]) -> list[str]:
     rows = [("process", "state", "pid", "address")]
     rows += [(row["name"], row["state"], str(row["pid"] or "-"), row["address"]) for row in processes]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [
-        "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
-        for row in rows
-    ]
+    return ["  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows]
 
 
 def what_is_where(front_door: str, processes: Sequence[dict[str, Any]], root: Path, *, today: date) -> list[str]:

@@ -47,9 +47,7 @@ class StackSettings(BaseSettings):
         ge=0,
         description="Public calls per second that the front door lets in on each path; 0 for no limit.",
     )
-    start_timeout: float = Field(
-        default=60.0, gt=0, description="Seconds that one process may take to become healthy at start."
-    )
+    start_timeout: float = Field(default=60.0, gt=0, description="Seconds that one process may take to become healthy at start.")
     housecall_pro_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("HOUSECALL_PRO_API_KEY"),

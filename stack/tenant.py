@@ -13,8 +13,6 @@ def tenant_id(file: Path) -> str:
     try:
         return str(json.loads(file.read_text(encoding="utf-8"))["tenantId"])
     except OSError as problem:
-        raise StackError(
-            f"cannot read the tenant file {file} ({problem.strerror}); see SWITCHBOARD_TENANT_FILE"
-        ) from None
+        raise StackError(f"cannot read the tenant file {file} ({problem.strerror}); see SWITCHBOARD_TENANT_FILE") from None
     except (ValueError, KeyError, TypeError):
         raise StackError(f"the tenant file {file} is not a JSON object with a tenantId") from None

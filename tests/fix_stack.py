@@ -57,9 +57,7 @@ class RunningStack:
         self.port = free_port()
         self.front_door = f"http://127.0.0.1:{self.port}"
         self.environment = {
-            **{
-                name: value for name, value in os.environ.items() if not name.startswith(("SWITCHBOARD_", "HOUSECALL_"))
-            },
+            **{name: value for name, value in os.environ.items() if not name.startswith(("SWITCHBOARD_", "HOUSECALL_"))},
             "SWITCHBOARD_STATE": str(self.state_directory),
             "SWITCHBOARD_HTTP_PORT": str(self.port),
             **(settings or {}),
@@ -72,9 +70,7 @@ class RunningStack:
         """Start it and return when it takes bookings; TimeoutError or RuntimeError, with its output, when it does not."""
         supervisor = self.launch()
         try:
-            wait_until(
-                lambda: supervisor.poll() is not None or self._usable(), _READY_SECONDS, "the stack is not ready"
-            )
+            wait_until(lambda: supervisor.poll() is not None or self._usable(), _READY_SECONDS, "the stack is not ready")
             if supervisor.poll() is not None:
                 raise RuntimeError(f"the stack ended with status {supervisor.returncode} instead of starting")
         except (TimeoutError, RuntimeError) as problem:
@@ -156,9 +152,7 @@ class RunningStack:
     ) -> str:
         """A development token, as `switchboard token` prints."""
         identity = load_development_identity(self.state)
-        return identity.token(
-            role=role, tenant=tenant, subject=subject or f"dev-{role}", claims=claims, expires=expires
-        )
+        return identity.token(role=role, tenant=tenant, subject=subject or f"dev-{role}", claims=claims, expires=expires)
 
     def database_url(self, role: str) -> str:
         """The connection string of `role` on the embedded database; `switchboard` is the owner of everything."""

@@ -22,4 +22,4 @@ def run(options: argparse.Namespace) -> int:
     # Loaded only here: the service's code is much to load for a command that may have nothing to look at.
     from dispatch_service import verify_log
 
-    return int(verify_log.main(access.url("switchboard_dispatch"), str(ensure_service_keys(state))))
+    return int(verify_log.main(access.url("switchboard_dispatch"), ensure_service_keys(state)))

@@ -65,9 +65,7 @@ def test_without_a_vendor_key_the_sandbox_stands_in(tmp_path: Path, monkeypatch:
     assert table["housecall_pro"].env["HOUSECALL_PRO_BASE_URL"] == table["housecall_pro_sandbox"].address
 
 
-def test_the_vendors_key_reaches_only_the_server_that_calls_the_vendor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_vendors_key_reaches_only_the_server_that_calls_the_vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOUSECALL_PRO_API_KEY", "vendor-word")
     table = _table(tmp_path)
     assert "housecall_pro_sandbox" not in table
@@ -102,9 +100,7 @@ def test_secrets_are_not_in_what_a_spec_prints_of_itself(tmp_path: Path) -> None
     assert "tool-word" not in repr(_table(tmp_path))
 
 
-def test_replicas_of_dispatch_have_names_and_sockets_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replicas_of_dispatch_have_names_and_sockets_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWITCHBOARD_DISPATCH_REPLICAS", "3")
     replicas = [spec for name, spec in _table(tmp_path).items() if name.startswith("dispatch_service")]
     assert [spec.name for spec in replicas] == ["dispatch_service", "dispatch_service-2", "dispatch_service-3"]

@@ -204,9 +204,7 @@ async def test_what_a_process_started_itself_goes_with_it(supervise: Callable[..
 
 
 async def test_a_program_that_does_not_exist_is_one_clear_line(supervise: Callable[..., Supervisor]) -> None:
-    spec = ProcessSpec(
-        name="one", argv=("/no/such/program",), env={}, address="-", probe=http_answers("http://127.0.0.1:1/")
-    )
+    spec = ProcessSpec(name="one", argv=("/no/such/program",), env={}, address="-", probe=http_answers("http://127.0.0.1:1/"))
     supervisor = supervise(spec)
     with pytest.raises(ProcessFailed) as failure:
         await supervisor.start("one")

@@ -30,11 +30,7 @@ def test_a_task_in_a_fresh_checkout_makes_the_environment_first(task: str, tmp_p
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_text((REPOSITORY / name).read_text())
     planned = _make("--dry-run", task, folder=tmp_path).stdout
-    assert (
-        planned.index("-m venv .venv")
-        < planned.index("--requirement requirements.lock")
-        < planned.index("--editable .")
-    )
+    assert planned.index("-m venv .venv") < planned.index("--requirement requirements.lock") < planned.index("--editable .")
 
 
 def test_a_machine_without_a_usable_python_is_told_so_in_one_line(tmp_path: Path) -> None:

@@ -137,9 +137,7 @@ def test_two_stacks_run_side_by_side(shared: RunningStack, make_stack: Callable[
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_and_leaves_nothing(
-    how: signal.Signals, make_stack: Callable[..., RunningStack]
-) -> None:
+def test_a_signal_stops_everything_and_leaves_nothing(how: signal.Signals, make_stack: Callable[..., RunningStack]) -> None:
     running_stack = make_stack()
     running_stack.up()
     pids, run_directory = _pids(running_stack), running_stack.facts().run_directory
@@ -283,9 +281,7 @@ def test_a_state_directory_deep_in_the_tree_still_works(make_stack: Callable[...
     assert all(len(process.address) < 108 for process in running_stack.processes())
 
 
-def test_every_command_says_that_nothing_runs_in_one_line(
-    tmp_path: Path, make_stack: Callable[..., RunningStack]
-) -> None:
+def test_every_command_says_that_nothing_runs_in_one_line(tmp_path: Path, make_stack: Callable[..., RunningStack]) -> None:
     running_stack = make_stack()
     for arguments in (["stop"], ["stop", "first"], ["start", "first"], ["verify-log"], ["token", "--role", "agent"]):
         done = running_stack.command(*arguments)

@@ -55,6 +55,11 @@ def test_a_token_that_has_expired_opens_nothing(stack: RunningStack) -> None:
     assert reply.status_code == httpx.codes.UNAUTHORIZED
 
 
+def test_verify_log_finds_the_journal_whole(stack: RunningStack) -> None:
+    done = stack.command("verify-log")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_no_secret_of_the_stack_is_in_a_log(stack: RunningStack) -> None:
     logs = stack.logs()
     keys = json.loads((stack.state_directory / "keys" / "keys.json").read_text())
@@ -68,9 +73,7 @@ def test_after_any_one_process_dies_bookings_work_again(stack: RunningStack) -> 
     for process in stack.processes():
         killed = stack.kill(process.name)
         stack.wait_until_running(process.name, other_than=killed)
-        wait_until(
-            lambda: _answers(f"{stack.front_door}/healthz"), 30, f"the stack is not healthy after {process.name} died"
-        )
+        wait_until(lambda: _answers(f"{stack.front_door}/healthz"), 30, f"the stack is not healthy after {process.name} died")
 
 
 def _answers(url: str) -> bool:
