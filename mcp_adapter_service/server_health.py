@@ -1,7 +1,7 @@
 """Whether a tool server, and what is behind it, answers now.
 
 Above: CheckServer. Below: `GET /healthz` of our own tool servers, a sign of life over MCP from foreign ones. An answer stands
-for a second, and those who ask meanwhile share it: health checks from any number of doors cost a server one request a second.
+for a quarter of a second, and those who ask meanwhile share it: health checks from any number of doors cost a server four requests a second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mcp_adapter_service.servers import ToolServer
 
 # Below the three seconds that the dispatch service gives a check.
 _TIMEOUT_SECONDS = 2.0
-_STANDS_SECONDS = 1.0
+_STANDS_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Health:
 
 
 class ServerHealth:
-    """ServerHealth asks servers and keeps their answers for a second."""
+    """ServerHealth asks servers and keeps their answers for a quarter of a second."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
         self._asked: dict[str, tuple[float, asyncio.Task[Health]]] = {}
 
     async def of(self, server: ToolServer) -> Health:
-        """Return how `server` is, as of at most a second ago."""
+        """Return how `server` is, as of at most a quarter of a second ago."""
         now = asyncio.get_running_loop().time()
         asked = self._asked.get(server.name)
         if asked is None or (asked[1].done() and now - asked[0] >= _STANDS_SECONDS):

@@ -40,9 +40,7 @@ class SandboxAddress:
 class SandboxProcess:
     """A sandbox on a port of its own. Stopped and started again, it has the same address and the same state."""
 
-    def __init__(
-        self, database_url: str, *, api_key: str = "test-key", settings: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, database_url: str, *, api_key: str = "test-key", settings: Mapping[str, str] | None = None) -> None:
         self._port = free_port()
         self._environment = os.environ | {
             "SWITCHBOARD_DATABASE_URL": database_url,
@@ -55,9 +53,7 @@ class SandboxProcess:
 
     def start(self) -> None:
         """Start the process and return when it is healthy."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tool_servers.housecall_pro_sandbox"], env=self._environment
-        )
+        self._process = subprocess.Popen([sys.executable, "-m", "tool_servers.housecall_pro_sandbox"], env=self._environment)
         process = self._process
         wait_until(lambda: process.poll() is not None or self._healthy(), _START_SECONDS, "the sandbox is not healthy")
         if process.poll() is not None:

@@ -82,6 +82,7 @@ def check(case: Case, answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+@pytest.mark.requirement("S0.10", "S0.20", "S0.21", "S0.51", "S0.52", "S0.53", "S0.64", "S0.65", "S0.80")
 def test_over_json(case: Case, http: httpx.Client) -> None:
     response = http.post("/api/actions/dispatch", json=envelope(case))
     assert response.status_code == 200, response.text
@@ -96,6 +97,9 @@ def test_over_grpc_with_a_loose_payload(case: Case, stub: dispatch_service_pb2_g
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if typed_request(case) is not None], ids=lambda case: case.name)
+@pytest.mark.requirement(
+    "S0.29", "S0.30", "S0.31", "S0.32", "S0.33", "S0.34", "S0.35", "S0.36", "S0.37", "S0.38", "S0.39", "S0.78"
+)
 def test_over_typed_grpc(case: Case, stub: dispatch_service_pb2_grpc.DispatchServiceStub) -> None:
     request = typed_request(case)
     assert request is not None

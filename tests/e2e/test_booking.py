@@ -214,3 +214,38 @@ def test_the_log_tells_who_asked_for_what_and_what_came_of_it(stack: RunningStac
     refused = visitor.click(BOOKING, {"serviceId": "drain-cleaning"})
     assert operator.entry_of(refused)["status"] == "REJECTED"
     assert operator.entry_of(refused)["errorCode"] == "MISSING_FIELDS"
+
+
+@pytest.mark.requirement("S0.24")
+def test_a_models_token_cannot_click(stack: RunningStack) -> None:
+    visitor, payload = Visitor(stack), Visitor(stack).booking()
+    model = Operator(stack, role="agent")
+    answer = model.http.post("/api/actions/dispatch", json=visitor.body(BOOKING, payload)).json()
+    assert answer["error"]["code"] == "FORBIDDEN"
+    assert Vendor(stack).all("customers", q=payload["customer"]["lastName"]) == []
+    entry = Operator(stack).entry_of(answer)
+    assert (entry["origin"], entry["status"], entry["actor"]) == ("MODEL", "REJECTED", "dev-agent")
+    service = Operator(stack, role="service")
+    assert service.http.post("/api/actions/dispatch", json=visitor.body(BOOKING, payload)).json()["ok"] is True
+
+
+def test_a_token_of_another_company_acts_for_nobody_here(stack: RunningStack) -> None:
+    visitor, payload = Visitor(stack), Visitor(stack).booking()
+    stranger = Operator(stack, role="customer", tenant="elsewhere")
+    answer = stranger.http.post("/api/actions/dispatch", json=visitor.body(BOOKING, payload)).json()
+    assert answer["error"]["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("address", ["dispatch.example", "198.51.100.7"])
+@pytest.mark.requirement("S0.11")
+def test_a_client_cannot_say_who_it_is_or_what_its_correlation_id_is(stack: RunningStack, address: str) -> None:
+    visitor = Visitor(stack)
+    forged = {
+        "x-jwt-payload": "eyJzdWIiOiJib3NzIiwidGVuYW50IjoiZGVtbyIsInJvbGUiOiJvcGVyYXRvciIsImtpbmQiOiJodW1hbiJ9",
+        "x-request-id": "11111111-1111-1111-1111-111111111111",
+        "x-envoy-external-address": address,
+    }
+    answer = visitor.http.post("/api/actions/dispatch", json=visitor.body(BOOKING, visitor.booking()), headers=forged).json()
+    assert answer["correlationId"] != forged["x-request-id"]
+    assert Operator(stack).entry_of(answer)["actor"] == "anonymous"
+    assert visitor.http.get("/api/action-log", headers=forged).status_code == 401

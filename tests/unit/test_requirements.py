@@ -1,4 +1,4 @@
-"""The manifest of what is done, held to the tests both ways: no claim without a test, no test for an unclaimed id, none skipped."""
+"""The manifest of what is done, held to the tests both ways: no claim without a test, no test without a claim, none skipped."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ def arguments(behave: str) -> bytes:
     return orjson.dumps({"serviceHcpId": "drain-cleaning", "behave": behave})
 
 
+@pytest.mark.requirement("S0.54", "S0.55")
 async def test_the_vendors_values_replace_our_service_id_and_what_a_caller_put_beside_it(stub: Stub) -> None:
     sent = orjson.dumps({"serviceHcpId": "ac-tune-up", "service": {"name": "free of charge"}, "notes": "Ünïcode"})
     received = seen(await stub.InvokeTool(call("housecall_pro", BOOK, sent)))["arguments"]
@@ -66,6 +67,7 @@ async def test_an_unknown_server_is_refused(stub: Stub) -> None:
     assert (response.outcome, response.error_code) == (pb.TOOL_OUTCOME_REFUSED, "NOT_FOUND")
 
 
+@pytest.mark.requirement("S0.45", "S0.46", "S0.47", "S0.79")
 async def test_key_correlation_id_deadline_and_signed_principal_travel_to_our_own_server(stub: Stub) -> None:
     request = call("housecall_pro", BOOK, arguments(""), idempotency_key="key-1", correlation_id="corr-1")
     meta = seen(await stub.InvokeTool(request, timeout=5))["meta"]
@@ -103,6 +105,7 @@ async def test_arguments_of_a_foreign_tool_arrive_as_they_were_sent(stub: Stub) 
     assert received == {"a": [1, 2.5, None], "b": "é"}
 
 
+@pytest.mark.requirement("S0.49")
 async def test_what_our_own_tool_says_of_its_error_is_passed_on(stub: Stub) -> None:
     response = await stub.InvokeTool(call("housecall_pro", BOOK, arguments("refuse")))
     assert response.outcome == pb.TOOL_OUTCOME_TOOL_ERROR

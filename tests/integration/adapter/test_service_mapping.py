@@ -71,6 +71,7 @@ async def test_a_new_tenant_starts_with_the_seed_file_and_an_audit_record_of_it(
     assert {"name", "vendor", "active"} <= set(change.changed_fields)
 
 
+@pytest.mark.requirement("S0.43", "S0.82")
 async def test_another_replica_sees_a_change_within_a_second(
     mappings: Mappings, adapters: Adapters, adapter: AdapterProcess
 ) -> None:

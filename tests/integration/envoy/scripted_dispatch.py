@@ -86,10 +86,7 @@ class ScriptedDispatch:
         return [
             grpc.method_handlers_generic_handler(
                 f"{file.package}.{service.name}",
-                {
-                    method.name: self._handler(pool, f"{file.package}.{service.name}", method)
-                    for method in service.method
-                },
+                {method.name: self._handler(pool, f"{file.package}.{service.name}", method) for method in service.method},
             )
             for file in self._image.file
             for service in file.service

@@ -61,9 +61,7 @@ def test_a_slow_service_is_a_504_and_for_a_write_the_outcome_is_unknown(
     assert_published(write.status_code, write.headers, write.content, expected=504, code="OUTCOME_UNKNOWN")
 
 
-def test_without_a_service_calls_fail_at_once_and_work_again_when_it_is_back(
-    start_door: StartDoor, directory: Path
-) -> None:
+def test_without_a_service_calls_fail_at_once_and_work_again_when_it_is_back(start_door: StartDoor, directory: Path) -> None:
     socket = directory / "dispatch.sock"
     first = ScriptedDispatch(IMAGE, socket)
     with start_door(dispatch=[first.address]) as door, httpx.Client(base_url=door.url) as http:
@@ -96,9 +94,7 @@ def test_a_write_whose_service_dies_under_it_is_not_called_failed(start_door: St
         closing.join(START_SECONDS)
     reply = replies[0]
     assert_published(reply.status_code, reply.headers, reply.content, expected=503, code="OUTCOME_UNKNOWN")
-    assert (
-        len([call for call in server.calls if call.method != "/switchboard.health.v1.HealthService/CheckHealth"]) == 1
-    )
+    assert len([call for call in server.calls if call.method != "/switchboard.health.v1.HealthService/CheckHealth"]) == 1
 
 
 def test_one_dead_endpoint_of_two_is_not_noticed(start_door: StartDoor, directory: Path) -> None:

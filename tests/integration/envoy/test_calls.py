@@ -20,9 +20,7 @@ TYPED_RPC = "/switchboard.dispatch.v1.DispatchService/Dispatch"
 WATCH_RPC = "/switchboard.audit.v1.ActionLogService/WatchActionLog"
 
 
-def test_a_click_is_transcoded_both_ways_and_ok_false_is_printed(
-    http: httpx.Client, dispatch: ScriptedDispatch
-) -> None:
+def test_a_click_is_transcoded_both_ways_and_ok_false_is_printed(http: httpx.Client, dispatch: ScriptedDispatch) -> None:
     dispatch.answer = Answer(message={"ok": False, "correlationId": "c", "error": {"code": "MISSING_FIELDS"}})
     request = {
         "action": "HOUSECALL_PRO_BOOKING",
@@ -109,9 +107,7 @@ def test_a_stream_opens_before_its_first_message_if_the_service_begins_early(
         assert list(reply.iter_lines()) == []
 
 
-def test_an_upload_arrives_as_bytes_with_its_type_and_parameters(
-    http: httpx.Client, dispatch: ScriptedDispatch
-) -> None:
+def test_an_upload_arrives_as_bytes_with_its_type_and_parameters(http: httpx.Client, dispatch: ScriptedDispatch) -> None:
     picture = bytes(range(256)) * 4096 * 5
     reply = http.post("/api/assets?thread_id=t", content=picture, headers={"content-type": "image/png"})
     assert reply.status_code == 200

@@ -104,9 +104,7 @@ def test_a_code_of_our_own_is_passed_on_with_its_sentence(
 
 
 def test_a_code_without_a_sentence_has_ours(http: httpx.Client, dispatch: ScriptedDispatch) -> None:
-    dispatch.answer = Answer(
-        status=grpc.StatusCode.NOT_FOUND, details="", trailers=(("x-switchboard-error-code", "NOT_FOUND"),)
-    )
+    dispatch.answer = Answer(status=grpc.StatusCode.NOT_FOUND, details="", trailers=(("x-switchboard-error-code", "NOT_FOUND"),))
     reply = http.post(DISPATCH, json={})
     assert_published(reply.status_code, reply.headers, reply.content, expected=404, code="NOT_FOUND")
 
@@ -158,9 +156,7 @@ def test_a_grpc_caller_gets_status_message_and_details_untouched(
         ("%e2%80%a8%00", "\u2028\0"),
     ],
 )
-def test_a_sentence_that_is_not_utf8_is_still_json(
-    start_door: StartDoor, directory: Path, encoded: str, details: str
-) -> None:
+def test_a_sentence_that_is_not_utf8_is_still_json(start_door: StartDoor, directory: Path, encoded: str, details: str) -> None:
     # No gRPC library sends such a message, so a second Envoy stands in for dispatch_service.
     port = free_port()
     config = directory / "upstream.json"

@@ -33,9 +33,7 @@ def test_the_correlation_id_is_made_here_and_reaches_the_service_the_reply_and_t
 
 
 @pytest.mark.parametrize("value", ["a b", "x" * 65, "ü", "<b>", "a,b", "${x}", "%41", ""])
-def test_a_clients_own_id_is_kept_only_if_it_is_harmless(
-    http: httpx.Client, dispatch: ScriptedDispatch, value: str
-) -> None:
+def test_a_clients_own_id_is_kept_only_if_it_is_harmless(http: httpx.Client, dispatch: ScriptedDispatch, value: str) -> None:
     http.post(DISPATCH, json={}, headers=[(b"x-request-id", value.encode())])
     assert "x-client-request-id" not in dispatch.calls[0].metadata
     assert uuid.UUID(dispatch.calls[0].metadata["x-request-id"])
@@ -45,9 +43,7 @@ def test_a_clients_own_id_is_kept_only_if_it_is_harmless(
     "name",
     ["x-jwt-payload", "X-JWT-Payload", "x-switchboard-tenant", "x-switchboard-error-code", "x-client-request-id"],
 )
-def test_a_client_cannot_send_what_only_the_door_says(
-    http: httpx.Client, dispatch: ScriptedDispatch, name: str
-) -> None:
+def test_a_client_cannot_send_what_only_the_door_says(http: httpx.Client, dispatch: ScriptedDispatch, name: str) -> None:
     http.post(DISPATCH, json={}, headers={name: "forged"})
     assert "forged" not in dispatch.calls[0].metadata.values()
 
@@ -98,9 +94,7 @@ def test_a_preflight_from_an_allowed_origin_is_answered_here(http: httpx.Client,
     assert dispatch.calls == []
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "https://shop.example.evil.example", "null", "http://shop.example"]
-)
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://shop.example.evil.example", "null", "http://shop.example"])
 def test_a_preflight_from_elsewhere_is_refused(http: httpx.Client, dispatch: ScriptedDispatch, origin: str) -> None:
     reply = http.options(DISPATCH, headers={"origin": origin, "access-control-request-method": "POST"})
     assert reply.status_code == 405

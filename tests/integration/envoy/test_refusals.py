@@ -113,9 +113,7 @@ REFUSED_BYTES = {
     "a header line without a name": (b"GET /api/services HTTP/1.1\r\n" + HOST + b"nonsense\r\n\r\n", *_BAD),
     "NUL in a header": (b"GET /api/services HTTP/1.1\r\n" + HOST + b"x-a: a\x00b\r\n\r\n", *_BAD),
     "two lengths": (
-        b"POST /api/actions/dispatch HTTP/1.1\r\n"
-        + HOST
-        + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /api/actions/dispatch HTTP/1.1\r\n" + HOST + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         *_BAD,
     ),
     "headers too large": (
@@ -153,9 +151,7 @@ def test_a_call_that_the_door_refuses_has_the_published_body(  # noqa: PLR0917
 
 
 @pytest.mark.parametrize(("data", "status", "code"), REFUSED_BYTES.values(), ids=REFUSED_BYTES.keys())
-def test_a_request_that_cannot_even_be_read_has_the_published_body(
-    door: FrontDoor, data: bytes, status: int, code: str
-) -> None:
+def test_a_request_that_cannot_even_be_read_has_the_published_body(door: FrontDoor, data: bytes, status: int, code: str) -> None:
     got, headers, body = door.raw(data)
     assert_published(got, headers, body, expected=status, code=code)
 

@@ -32,9 +32,7 @@ def test_public_routes_need_no_token(http: httpx.Client, dispatch: ScriptedDispa
 
 
 @pytest.mark.parametrize("path", CLOSED)
-def test_the_log_needs_a_token(
-    http: httpx.Client, dispatch: ScriptedDispatch, signed_in: dict[str, str], path: str
-) -> None:
+def test_the_log_needs_a_token(http: httpx.Client, dispatch: ScriptedDispatch, signed_in: dict[str, str], path: str) -> None:
     assert http.get(path).status_code == 401
     assert dispatch.calls == []
     assert http.get(path, headers=signed_in).status_code == 200

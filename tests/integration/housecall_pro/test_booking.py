@@ -162,6 +162,28 @@ def test_a_slot_that_is_gone_is_a_conflict_and_leaves_nothing_behind(server: Too
     assert [customer["first_name"] for customer in vendor.customers()] == ["Busy"]
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_appointment_that_goes_while_the_customer_is_made_is_not_booked(
+    server: ToolServerProcess, vendor: VendorView, exact: bool
+) -> None:
+    day = workday()
+    wanted = slots(server, preferredDates=[day.isoformat()], timeWindow="AM")[0]
+    slot = {"startTime": wanted["startTime"], "endTime": wanted["endTime"]}
+    arguments = booking(slot=slot) if exact else booking(preferred={"date1": day.isoformat(), "timeWindow": "AM"})
+    vendor.fail("POST", "/customers", "delay", delay_seconds=1, times=1)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(server.call, BOOKING, arguments, key=new_key())
+        wait_until(lambda: not vendor.faults(), 10, "no customer was posted")
+        vendor.change_company(capacity=1)
+        fill(vendor, day, time(8), time(9))
+        reply = first.result()
+    if exact:
+        assert (reply.error["code"], reply.error["field"], reply.error["effect"]) == ("CONFLICT", "slot", "none")
+        assert len(vendor.jobs()) == 1
+    else:
+        assert datetime.fromisoformat(reply.value["startTime"]).astimezone(CHICAGO) == datetime.combine(day, time(9), CHICAGO)
+
+
 @pytest.mark.parametrize(
     ("slot", "field"),
     [

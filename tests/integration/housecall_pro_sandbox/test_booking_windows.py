@@ -39,9 +39,7 @@ def sunday_of(year: int, month: int, which: int) -> date:
 
 def days_around_changes() -> st.SearchStrategy[date]:
     """Days within ten of a spring or autumn change in the United States."""
-    changes = st.integers(2015, 2037).flatmap(
-        lambda year: st.sampled_from([sunday_of(year, 3, 2), sunday_of(year, 11, 1)])
-    )
+    changes = st.integers(2015, 2037).flatmap(lambda year: st.sampled_from([sunday_of(year, 3, 2), sunday_of(year, 11, 1)]))
     return st.builds(lambda change, offset: change + timedelta(days=offset), changes, st.integers(-10, 10))
 
 

@@ -108,9 +108,7 @@ def test_a_rule_with_times_counts_down_in_the_list(vendor: httpx.Client) -> None
         ("/**", "/company", True),
     ],
 )
-def test_a_glob_covers_one_segment_by_one_star_and_any_by_two(
-    vendor: httpx.Client, glob: str, path: str, struck: bool
-) -> None:
+def test_a_glob_covers_one_segment_by_one_star_and_any_by_two(vendor: httpx.Client, glob: str, path: str, struck: bool) -> None:
     switch_on(vendor, path=glob, mode="status", status=418)
     assert (vendor.get(path).status_code == 418) is struck
 

@@ -12,13 +12,9 @@ from tests.integration.housecall_pro_sandbox.records import ADA, ADDRESS, create
 from tool_servers.housecall_pro_sandbox.errors import SHAPES, Problem, Refusal, Shape, render
 
 
-@pytest.mark.parametrize(
-    "header", [None, "Token wrong", "Bearer test-key", "token test-key", "Token test-key2", "Token"]
-)
+@pytest.mark.parametrize("header", [None, "Token wrong", "Bearer test-key", "token test-key", "Token test-key2", "Token"])
 @pytest.mark.parametrize("path", ["/company", "/_sandbox/faults", "/nowhere"])
-def test_a_call_without_the_exact_token_header_is_unauthorized(
-    sandbox: SandboxAddress, header: str | None, path: str
-) -> None:
+def test_a_call_without_the_exact_token_header_is_unauthorized(sandbox: SandboxAddress, header: str | None, path: str) -> None:
     headers = {"Authorization": header} if header else {}
     response = httpx.get(sandbox.base_url + path, headers=headers)
     assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
@@ -45,11 +41,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, dict[str, Any]]] = [
         "/customers",
         {"first_name": "A", "addresses": [{}]},
         422,
-        {
-            "errors": {
-                f"addresses.0.{name}": ["can't be blank"] for name in ("street", "city", "state", "zip", "country")
-            }
-        },
+        {"errors": {f"addresses.0.{name}": ["can't be blank"] for name in ("street", "city", "state", "zip", "country")}},
     ),
     ("/customers/{customer}/addresses", ADDRESS | {"zip": "606"}, 422, {"message": "…", "attr": "zip"}),
     ("/customers/{customer}/addresses", ADDRESS | {"city": " "}, 422, {"message": "can't be blank", "attr": "city"}),

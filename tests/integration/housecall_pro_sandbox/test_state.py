@@ -39,6 +39,4 @@ def test_reset_keeps_the_company(vendor: httpx.Client) -> None:
     create(vendor, "/jobs", customer_and_address(vendor))
     vendor.post("/_sandbox/reset").raise_for_status()
     assert vendor.get("/company").json() == company
-    assert [vendor.get(path).json()["total_items"] for path in ("/customers", "/jobs", "/estimates", "/leads")] == [
-        0
-    ] * 4
+    assert [vendor.get(path).json()["total_items"] for path in ("/customers", "/jobs", "/estimates", "/leads")] == [0] * 4

@@ -137,9 +137,7 @@ async def _silent_stream(peer: Peer, request: dict[str, Any]) -> None:
 
 async def _odd_stream(peer: Peer, request: dict[str, Any]) -> None:
     """All that a stream may do: comments, other events, other ids, CRLF, data over several lines, split anywhere."""
-    reply = orjson.dumps(
-        {"jsonrpc": "2.0", "id": request["id"], "result": {"content": [], "structuredContent": {"n": 1}}}
-    )
+    reply = orjson.dumps({"jsonrpc": "2.0", "id": request["id"], "result": {"content": [], "structuredContent": {"n": 1}}})
     text = (
         b"\xef\xbb\xbf: comment\r\n\r\nid: 1\r\ndata:\r\n\r\n"
         b'event: ping\r\ndata: {"id": 0}\r\n\r\n'

@@ -42,9 +42,7 @@ async def read_request(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     if head.startswith(b"GET "):
         lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
         return {"method": "GET", "lastEventId": lines.get(b"last-event-id", b"").decode()}
-    length = next(
-        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-    )
+    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
     message: dict[str, Any] = orjson.loads(await reader.readexactly(length))
     return message
 

@@ -138,17 +138,13 @@ class _Door:
 
         modern = dict(scope["headers"]).get(b"mcp-protocol-version") == b"2026-07-28"
         if (modern and self._state.legacy_only) or (not modern and self._state.modern_only):
-            await send(
-                {"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]}
-            )
+            await send({"type": "http.response.start", "status": 400, "headers": [(b"content-type", b"application/json")]})
             await send({"type": "http.response.body", "body": _UNSUPPORTED})
         else:
             await self._app(scope, again, send)
 
 
-_UNSUPPORTED = (
-    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Bad Request: Unsupported protocol version"}}'
-)
+_UNSUPPORTED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Bad Request: Unsupported protocol version"}}'
 
 
 @contextlib.contextmanager
@@ -166,9 +162,7 @@ def sdk_server(*, json_response: bool, stateless: bool = False, legacy_only: boo
     state.app.state.server = server
     with socket.create_server(("127.0.0.1", 0)) as listener:
         state.url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-        config = uvicorn.Config(
-            _Door(state.app, state), http="httptools", loop="asyncio", log_level="critical", lifespan="on"
-        )
+        config = uvicorn.Config(_Door(state.app, state), http="httptools", loop="asyncio", log_level="critical", lifespan="on")
         runner = uvicorn.Server(config)
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
         thread.start()

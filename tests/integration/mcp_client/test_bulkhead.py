@@ -66,9 +66,7 @@ async def test_a_place_that_comes_in_the_moment_of_cancellation_goes_to_the_next
     steps=st.lists(st.sampled_from(["ask", "ask", "ask hastily", "finish", "cancel", "turn"]), max_size=40),
     picks=st.randoms(use_true_random=False),
 )
-def test_no_order_of_events_loses_a_place_or_gives_one_twice(
-    places: int, queue: int, steps: list[str], picks: st.DrawFn
-) -> None:
+def test_no_order_of_events_loses_a_place_or_gives_one_twice(places: int, queue: int, steps: list[str], picks: st.DrawFn) -> None:
     asyncio.run(_random_life(places, queue, steps, picks))
 
 

@@ -100,9 +100,7 @@ async def test_a_server_that_does_not_answer_times_out_at_the_deadline_and_its_c
     assert isinstance(await neighbour, ToolSucceeded)
 
 
-async def test_a_stream_may_hold_comments_other_events_and_split_lines(
-    faulty: FaultyServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_stream_may_hold_comments_other_events_and_split_lines(faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
     client = McpClient("faulty", faulty.url, session=pool)
     progress: list[Mapping[str, Any]] = []
 

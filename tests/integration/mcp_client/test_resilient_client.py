@@ -75,9 +75,7 @@ async def test_a_read_succeeds_after_two_faults(faulty: FaultyServer, pool: aioh
     assert 0 < report.latency < 5
 
 
-async def test_a_hanging_attempt_of_a_read_is_given_up_for_another(
-    faulty: FaultyServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_hanging_attempt_of_a_read_is_given_up_for_another(faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
     client = ResilientClient(McpClient("faulty", faulty.url, session=pool), retry=_QUICK, attempt_seconds=0.2)
     first_then(faulty, "read", "stall")
 
@@ -123,9 +121,7 @@ async def test_a_server_that_keeps_failing_is_left_alone_until_a_probe_succeeds(
 
 
 @pytest.mark.parametrize("tool", ["401", "404", "429", "unknown_tool"])
-async def test_a_server_that_answers_is_not_blamed(
-    tool: str, faulty: FaultyServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_server_that_answers_is_not_blamed(tool: str, faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
     client = ResilientClient(
         McpClient("faulty", faulty.url, session=pool),
         breaker=Breaker(failures=1, clock=asyncio.get_running_loop().time),
@@ -183,12 +179,8 @@ async def test_a_full_server_queues_then_refuses_and_a_waiter_keeps_its_deadline
     assert (bulkhead.free, bulkhead.queued) == (1, 0)
 
 
-async def test_waiting_in_the_queue_until_the_deadline_calls_nothing(
-    faulty: FaultyServer, pool: aiohttp.ClientSession
-) -> None:
-    client = ResilientClient(
-        McpClient("faulty", faulty.url, session=pool), bulkhead=Bulkhead(max_concurrent=1, max_queued=5)
-    )
+async def test_waiting_in_the_queue_until_the_deadline_calls_nothing(faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
+    client = ResilientClient(McpClient("faulty", faulty.url, session=pool), bulkhead=Bulkhead(max_concurrent=1, max_queued=5))
     holder = asyncio.create_task(client.call("hold", b"{}", deadline=within(20)))
     await asyncio.wait_for(faulty.holding.wait(), 5)
 
@@ -201,9 +193,7 @@ async def test_waiting_in_the_queue_until_the_deadline_calls_nothing(
 
 
 @pytest.mark.parametrize("where", ["in the queue", "in flight", "as the probe"])
-async def test_a_cancelled_call_gives_back_what_it_held(
-    where: str, faulty: FaultyServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_cancelled_call_gives_back_what_it_held(where: str, faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
     now = 0.0
     bulkhead = Bulkhead(max_concurrent=1, max_queued=5)
     breaker = Breaker(failures=1, cool_down=1.0, clock=lambda: now)

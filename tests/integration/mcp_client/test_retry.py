@@ -15,10 +15,7 @@ _FAULTS: list[Fault] = [
     faults.timed_out("s"),
     faults.unknown("s"),
     *(faults.http("s", status) for status in (307, 400, 401, 403, 404, 409, 429, 500, 502, 503, 504)),
-    *(
-        faults.protocol("s", code)
-        for code in (Code.BAD_JSON, Code.UNKNOWN_TOOL, Code.TOOL_CRASHED, Code.REPLY_TOO_LARGE)
-    ),
+    *(faults.protocol("s", code) for code in (Code.BAD_JSON, Code.UNKNOWN_TOOL, Code.TOOL_CRASHED, Code.REPLY_TOO_LARGE)),
 ]
 
 

@@ -35,9 +35,7 @@ async def test_the_revision_is_asked_for_once(sdk: SdkServer, pool: aiohttp.Clie
     assert len(sdk.calls) == 11
 
 
-async def test_a_session_is_opened_once_for_calls_that_come_together(
-    sdk: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_session_is_opened_once_for_calls_that_come_together(sdk: SdkServer, pool: aiohttp.ClientSession) -> None:
     sdk.legacy_only = True
     client = McpClient("sdk", sdk.url, session=pool)
 
@@ -49,9 +47,7 @@ async def test_a_session_is_opened_once_for_calls_that_come_together(
     await client.aclose()
 
 
-async def test_a_lost_session_is_opened_anew_and_the_call_made_once(
-    sdk: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_lost_session_is_opened_anew_and_the_call_made_once(sdk: SdkServer, pool: aiohttp.ClientSession) -> None:
     sdk.legacy_only = True
     client = McpClient("sdk", sdk.url, session=pool)
     await client.call_tool("echo", b"{}", deadline=within(5))
@@ -185,9 +181,7 @@ async def test_an_offer_of_our_own_revision_is_taken_up(faulty: FaultyServer, po
     assert client.protocol_version == "2026-07-28"
 
 
-async def test_a_server_of_revisions_that_we_do_not_have_is_told_apart(
-    faulty: FaultyServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_server_of_revisions_that_we_do_not_have_is_told_apart(faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
     async def newer(peer: Peer, request: dict[str, Any]) -> None:
         await _unsupported(peer, request, ["2031-01-01"])
 

@@ -71,9 +71,7 @@ async def test_a_tool_answers_with_its_structured_result_its_text_and_its_meta(
     await client.aclose()
 
 
-async def test_a_call_carries_its_correlation_id_trace_meta_and_token(
-    sdk: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_call_carries_its_correlation_id_trace_meta_and_token(sdk: SdkServer, pool: aiohttp.ClientSession) -> None:
     client = client_of(sdk, pool)
 
     await client.call_tool(
@@ -165,9 +163,7 @@ async def test_a_ping_says_which_revision_answers(sdk: SdkServer, pool: aiohttp.
     await client.aclose()
 
 
-async def test_progress_comes_before_the_result_where_the_server_streams(
-    sdk: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_progress_comes_before_the_result_where_the_server_streams(sdk: SdkServer, pool: aiohttp.ClientSession) -> None:
     client = client_of(sdk, pool)
     progress: list[Mapping[str, Any]] = []
 
@@ -180,9 +176,7 @@ async def test_progress_comes_before_the_result_where_the_server_streams(
     await client.aclose()
 
 
-async def test_a_tool_that_asks_for_input_is_an_outcome_of_its_own(
-    modern: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_a_tool_that_asks_for_input_is_an_outcome_of_its_own(modern: SdkServer, pool: aiohttp.ClientSession) -> None:
     outcome = await client_of(modern, pool).call_tool("ask", b"{}", deadline=within(5))
 
     assert isinstance(outcome, InputRequired)
@@ -203,18 +197,12 @@ async def test_a_tool_that_wants_arguments_as_headers_gets_them_without_being_li
     assert [headers["mcp-param-region"] for _, _, headers in modern.calls] == ["=?base64?WsO8cmljaA==?=", "eu"]
 
 
-async def test_many_calls_share_the_pool_and_each_gets_its_own_answer(
-    sdk: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_many_calls_share_the_pool_and_each_gets_its_own_answer(sdk: SdkServer, pool: aiohttp.ClientSession) -> None:
     client = client_of(sdk, pool)
 
-    outcomes = await asyncio.gather(
-        *(client.call_tool("echo", orjson.dumps({"n": n}), deadline=within(20)) for n in range(50))
-    )
+    outcomes = await asyncio.gather(*(client.call_tool("echo", orjson.dumps({"n": n}), deadline=within(20)) for n in range(50)))
 
-    assert [outcome.structured for outcome in outcomes if isinstance(outcome, ToolSucceeded)] == [
-        {"n": n} for n in range(50)
-    ]
+    assert [outcome.structured for outcome in outcomes if isinstance(outcome, ToolSucceeded)] == [{"n": n} for n in range(50)]
     await client.aclose()
 
 
@@ -231,9 +219,7 @@ async def test_calls_one_after_another_use_one_connection(sdk: SdkServer, pool: 
     await client.aclose()
 
 
-async def test_cancelling_one_call_leaves_another_of_the_same_session_alone(
-    sdk: SdkServer, pool: aiohttp.ClientSession
-) -> None:
+async def test_cancelling_one_call_leaves_another_of_the_same_session_alone(sdk: SdkServer, pool: aiohttp.ClientSession) -> None:
     client = client_of(sdk, pool)
     neighbour = asyncio.create_task(client.call_tool("hold", b'{"n":1}', deadline=within(20)))
     await until(sdk.holding.is_set)

@@ -37,9 +37,7 @@ _LINES = st.lists(
 )
 
 
-@given(
-    _LINES, st.lists(st.sampled_from([b"\n", b"\r", b"\r\n"]), min_size=12, max_size=12), st.lists(st.integers(0, 200))
-)
+@given(_LINES, st.lists(st.sampled_from([b"\n", b"\r", b"\r\n"]), min_size=12, max_size=12), st.lists(st.integers(0, 200)))
 def test_cutting_a_stream_anywhere_changes_nothing(lines: list[bytes], ends: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(line + end for line, end in zip(lines, ends, strict=False)) + b"data: tail\n\n"
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut <= len(stream))})
