@@ -37,12 +37,17 @@ def load_settings(cls: type[SettingsT]) -> SettingsT:
     try:
         return cls()
     except ValidationError as problem:
-        prefix = str(cls.model_config.get("env_prefix", ""))
         for error in problem.errors(include_input=False, include_url=False):
-            name = prefix + "__".join(str(part) for part in error["loc"]).upper()
+            name = _environment_name(cls, [str(part) for part in error["loc"]])
             print(f"setting {name}: {error['msg']}", file=sys.stderr)
         raise SystemExit(2) from None
     except SettingsError as problem:
         # A list or an object that is not JSON; the text names the field and not the value.
         print(f"settings: {problem}; lists and objects have to be JSON", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _environment_name(cls: type[ServiceSettings], location: list[str]) -> str:
+    """Return the name that a setting has in the environment; an alias is the whole name by itself."""
+    prefix = str(cls.model_config.get("env_prefix", "")) if location and location[0] in cls.model_fields else ""
+    return prefix + "__".join(location).upper()

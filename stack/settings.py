@@ -43,9 +43,9 @@ class StackSettings(BaseSettings):
         default=(), description="Web sites (JSON list of scheme://host[:port]) whose pages may call the front door."
     )
     rate_limit_per_second: int = Field(
-        default=200,
+        default=500,
         ge=0,
-        description="Public calls per second that the front door lets in on each path; 0 for no limit.",
+        description="Public calls per second that the front door takes on each path, half of them from one address; 0: no limit.",
     )
     start_timeout: float = Field(default=60.0, gt=0, description="Seconds that one process may take to become healthy at start.")
     housecall_pro_api_key: SecretStr | None = Field(

@@ -27,7 +27,8 @@ from service_kit.postgres import Database, DatabaseError
 
 _logger = logging.getLogger(__name__)
 _ANCHOR_SECONDS = 60.0
-_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 0.0)
+# Long enough for a tool that waits, after a lost reply, before it dares to act again.
+_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 0.0)
 
 
 class Recovery:

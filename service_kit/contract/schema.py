@@ -19,12 +19,12 @@ from service_kit.contract.parse import choices
 _FORMATS: dict[int, str] = {options_pb2.FORMAT_EMAIL: "email", options_pb2.FORMAT_DATE: "date"}
 
 
-def input_schema(descriptor: Descriptor, *, without_filled: bool = False) -> dict[str, Any]:
+def input_schema(descriptor: Any, *, without_filled: bool = False) -> dict[str, Any]:
     """Return the schema of a tool's arguments: unknown properties are refused, required ones named."""
     return _object(descriptor, output=False, without_filled=without_filled)
 
 
-def output_schema(descriptor: Descriptor) -> dict[str, Any]:
+def output_schema(descriptor: Any) -> dict[str, Any]:
     """Return the schema of a tool's result, as `render.result` prints it."""
     return _object(descriptor, output=True, without_filled=False)
 

@@ -23,5 +23,7 @@ COMMANDS = {
     "stop": Command("stack.commands.stop", "stop one process, or the whole stack"),
     "start": Command("stack.commands.start", "start a process that was stopped"),
     "token": Command("stack.commands.token", "print a development token"),
+    "services": Command("stack.commands.services", "list or change what can be booked, and see who changed it"),
+    "tools": Command("stack.commands.tools", "list the tools and how their servers are"),
     "verify-log": Command("stack.commands.verify_log", "check the journal for edits, gaps and truncation"),
 }
