@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -107,7 +108,7 @@ class SupervisedProcess:
             self._stop_asked.clear()
             try:
                 child = await self._launch()
-                await self._until_ready(child)
+                await self._until_ready(child, patient=False)
             except BaseException:
                 await self._end_child()
                 self.state = State.STOPPED
@@ -151,14 +152,21 @@ class SupervisedProcess:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         return self.log_file.open("ab")
 
-    async def _until_ready(self, child: asyncio.subprocess.Process) -> None:
-        """Ask the probe until it is content; raise ProcessFailed when the child ends or the time is up."""
+    async def _until_ready(self, child: asyncio.subprocess.Process, *, patient: bool) -> None:
+        """Ask the probe until it is content; raise ProcessFailed when the child ends or the time is up.
+
+        A `patient` wait goes on after saying once that the time is up: what ran before is missing something else.
+        """
         ended = asyncio.create_task(child.wait())
         deadline = time.monotonic() + self._start_timeout
         try:
             while (reason := await self.spec.probe()) is not None:
                 if time.monotonic() > deadline:
-                    raise self._failure(f"{self.spec.name} is not ready after {self._start_timeout:g} s: {reason}")
+                    failure = self._failure(f"{self.spec.name} is not ready after {self._start_timeout:g} s: {reason}")
+                    if not patient:
+                        raise failure
+                    self._say(f"{failure}; its log is {self.log_file}")
+                    deadline = math.inf
                 await asyncio.wait({ended}, timeout=_PROBE_INTERVAL)
                 if ended.done():
                     break
@@ -200,7 +208,7 @@ class SupervisedProcess:
             if self._stop_asked.is_set():
                 # `stop` looked for a child while this one was being made.
                 raise StackError(f"{self.spec.name} is being stopped")
-            await self._until_ready(child)
+            await self._until_ready(child, patient=True)
         except OSError as problem:
             raise StackError(f"{self.spec.name} cannot be started ({problem.strerror})") from None
         except StackError:

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--fail", action="store_true", help="say why on standard error and end with status 7")
     parser.add_argument("--fail-if", type=Path, help="fail when this file exists")
     parser.add_argument("--deaf", action="store_true", help="live without ever answering")
+    parser.add_argument("--deaf-while", type=Path, help="do not answer before this file is gone")
     parser.add_argument("--child", type=Path, help="start a child of its own and write its pid here")
     parser.add_argument("--stubborn", action="store_true", help="take no notice of SIGTERM")
     parser.add_argument("--journal", type=Path, help="append a line to this file on SIGTERM")
@@ -46,6 +47,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         signal.signal(signal.SIGTERM, lambda *_: _end(options.journal, options.port))
+    while options.deaf_while and options.deaf_while.exists():
+        signal.sigtimedwait([signal.SIGUSR1], 0.02)
     if options.deaf:
         while True:
             signal.pause()

@@ -119,6 +119,20 @@ async def test_the_wait_before_a_restart_doubles_up_to_its_limit(
     await said.until(lambda lines: "is back" in lines[-1])
 
 
+async def test_a_restarted_process_that_waits_for_something_is_reported_and_left_to_wait(
+    supervise: Callable[..., Supervisor], said: Said, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    supervisor = supervise(fake_spec("one", free_port(), "--deaf-while", str(missing)), start_timeout=1.0)
+    await supervisor.start("one")
+    missing.touch()
+    os.kill(_pid(supervisor, "one"), signal.SIGKILL)
+    await said.until(lambda lines: "one is not ready after 1 s" in lines[-1])
+    waiting = _pid(supervisor, "one")
+    missing.unlink()
+    await said.until(lambda lines: lines[-1] == f"one is back (pid {waiting})")
+
+
 async def test_a_process_stopped_on_purpose_stays_stopped_until_it_is_started(
     supervise: Callable[..., Supervisor], said: Said
 ) -> None:
