@@ -6,7 +6,7 @@ Above: the journey and recovery. Below: the keyring.
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -103,7 +103,7 @@ class Keying:
             "rpc": plan.tool.rpc if plan.tool else "",
             "arguments": plan.arguments,
             "view": plan.view,
-            "principal": asdict(call.principal),
+            "principal": {name: getattr(call.principal, name) for name in Principal.__slots__},
             "action": call.action,
             "correlation_id": call.correlation_id,
             "scope": scope,

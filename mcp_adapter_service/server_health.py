@@ -1,7 +1,8 @@
 """Whether a tool server, and what is behind it, answers now.
 
 Above: CheckServer. Below: `GET /healthz` of our own tool servers, a sign of life over MCP from foreign ones. An answer stands
-for a quarter of a second, and those who ask meanwhile share it: health checks from any number of doors cost a server four requests a second.
+for a quarter of a second, and those who ask meanwhile share it: health checks from any number of doors cost a server four
+requests a second.
 """
 
 from __future__ import annotations

@@ -99,9 +99,7 @@ def differences(built: Path) -> list[str]:
     committed = ROOT / "gen"
     names = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     names |= {
-        str(path.relative_to(committed))
-        for path in committed.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        str(path.relative_to(committed)) for path in committed.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }
     return sorted(
         name
@@ -146,12 +144,8 @@ def committed_image(revision: str, into: Path) -> Path | None:
 def main(arguments: list[str] | None = None) -> int:
     """Generate; or with --check say which committed files are stale and lint the contract (exit 1 on either)."""
     parser = argparse.ArgumentParser(prog="make gen", description="Build generated code from proto/.")
-    parser.add_argument(
-        "--check", action="store_true", help="compare with the committed files and lint; change nothing"
-    )
-    parser.add_argument(
-        "--against", metavar="REVISION", help="with --check: also refuse changes that break JSON clients"
-    )
+    parser.add_argument("--check", action="store_true", help="compare with the committed files and lint; change nothing")
+    parser.add_argument("--against", metavar="REVISION", help="with --check: also refuse changes that break JSON clients")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         built = Path(scratch) / "gen"

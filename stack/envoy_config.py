@@ -161,9 +161,7 @@ def main() -> None:
             validate_config(arguments.out)
     except ValidationError as problem:
         for error in problem.errors(include_input=False, include_url=False):
-            print(
-                f"{arguments.settings}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}", file=sys.stderr
-            )
+            print(f"{arguments.settings}: {'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}", file=sys.stderr)
         raise SystemExit(2) from None
     except OSError as problem:
         print(f"{problem.filename}: {problem.strerror}", file=sys.stderr)

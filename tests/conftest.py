@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+pytest.register_assert_rewrite(*(f"tests.{file.stem}" for file in Path(__file__).parent.glob("fix_*.py")))
 pytest_plugins = [f"tests.{file.stem}" for file in sorted(Path(__file__).parent.glob("fix_*.py"))]

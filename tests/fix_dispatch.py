@@ -112,7 +112,7 @@ class DispatchProcess:
     async def start(self, **settings: str) -> None:
         """Start the process and wait until it serves."""
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: ASYNC220 (starting it takes no time; waiting for it is awaited below)
                 [sys.executable, "-m", "dispatch_service"],
                 cwd=ROOT,
                 env=self._environment | {f"SWITCHBOARD_{name.upper()}": value for name, value in settings.items()},

@@ -22,6 +22,7 @@ from service_kit.contract.problems import Problem, first_per_path
 from service_kit.keys import Keyring
 
 Result = dispatch_service_pb2.DispatchResult
+Envelope = dispatch_service_pb2.DispatchCardActionRequest
 _PAYLOAD_THREAD = "threadId"
 
 
@@ -37,56 +38,42 @@ class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
     async def Dispatch(self, request: dispatch_service_pb2.DispatchRequest, context: Any) -> Result:
         """One typed action."""
         member = request.WhichOneof("action")
-        problems: list[Problem] = []
-        payload: Message | None = None
-        if member is None:
-            problems.append(Problem(path="action", rule="required", message="Say which action to carry out.", missing=True))
-        else:
-            payload = getattr(request, member)
-            problems += validation.check(payload)
-        problems += _envelope_problems(request.context, request.idempotency_key)
-        return await self._go(context, request, (member or "").upper(), payload, problems)
+        payload = getattr(request, member) if member is not None else None
+        problems = validation.check(payload) if payload is not None else []
+        envelope = Envelope(action=(member or "").upper(), idempotency_key=request.idempotency_key)
+        if request.HasField("context"):
+            envelope.context.CopyFrom(request.context)
+        return await self._go(context, envelope, payload, problems)
 
-    async def DispatchCardAction(self, request: dispatch_service_pb2.DispatchCardActionRequest, context: Any) -> Result:
+    async def DispatchCardAction(self, request: Envelope, context: Any) -> Result:
         """One action in loose JSON."""
-        action = request.action.strip()
+        payload = self._actions.new_payload(request.action)
         problems: list[Problem] = []
-        payload = self._actions.new_payload(action)
         if payload is not None:
-            problems += validation.read_document(struct_to_document(request.payload), payload)
-        elif action:
-            problems.append(Problem(path="action", rule="unknown_action", message="There is no such action."))
-        else:
-            problems.append(Problem(path="action", rule="required", message="Say which action to carry out.", missing=True))
-        problems += _envelope_problems(request.context, request.idempotency_key)
-        return await self._go(context, request, action if payload is not None else "", payload, problems)
+            problems = validation.read_document(struct_to_document(request.payload), payload)
+        elif request.action.strip():
+            problems = [Problem(path="action", rule="unknown_action", message="There is no such action.")]
+        return await self._go(context, request, payload, problems)
 
-    async def _go(self, context: Any, request: Any, action: str, payload: Message | None, problems: Sequence[Problem]) -> Result:
+    async def _go(self, context: Any, envelope: Envelope, payload: Message | None, problems: Sequence[Problem]) -> Result:
+        """What stands around the payload has the same rules for both RPCs: those of the loose request."""
         metadata = metadata_of.of(context)
-        thread_id = request.context.thread_id
-        found = [*problems, *_thread_problems(payload, thread_id)]
-        key = request.idempotency_key or metadata.get("idempotency-key", "")
-        if not request.idempotency_key and key:
-            found += _envelope_problems(None, key)
+        if not envelope.idempotency_key:
+            envelope.idempotency_key = metadata.get("idempotency-key", "")
+        found = [*problems, *validation.check(envelope), *_thread_problems(payload, envelope.context.thread_id)]
+        thread_id, session_id = envelope.context.thread_id, envelope.context.session_id
         call = Call(
-            action=action,
+            action=envelope.action if payload is not None else "",
             payload=payload,
             problems=first_per_path(found),
             thread_id=thread_id if thread_id.isprintable() else "",
-            session_id=request.context.session_id,
-            idempotency_key=key,
+            session_id=session_id,
+            idempotency_key=envelope.idempotency_key,
             principal=principal_of(metadata, self._tenant),
             correlation_id=metadata_of.correlation_id(metadata),
-            client=metadata_of.client(metadata, request.context.session_id, self._keys),
+            client=metadata_of.client(metadata, session_id, self._keys),
         )
         return await self._journey.start(call)
-
-
-def _envelope_problems(context: dispatch_service_pb2.DispatchContext | None, key: str) -> list[Problem]:
-    """Check what stands around the payload, by the rules that the contract gives it."""
-    problems = validation.check(context, "context") if context is not None else []
-    probe = dispatch_service_pb2.DispatchCardActionRequest(idempotency_key=key)
-    return problems + [problem for problem in validation.check(probe) if problem.path == "idempotencyKey"] if key else problems
 
 
 def _thread_problems(payload: Message | None, thread_id: str) -> list[Problem]:

@@ -29,9 +29,10 @@ def correlation_id(metadata: dict[str, str]) -> str:
 def client(metadata: dict[str, str], session_id: str, keys: Keyring) -> dict[str, str]:
     """Say where a call came from without telling: keyed hashes of the session and the address, and the user agent."""
     address = metadata.get("x-envoy-external-address", "")
+    agent = metadata.get("user-agent", "")[:_MAX_USER_AGENT]
     facts = {
         "session": keys.short_hash("session", session_id)[:16] if session_id else "",
         "address": keys.short_hash("address", address)[:16] if address else "",
-        "userAgent": "".join(char for char in metadata.get("user-agent", "")[:_MAX_USER_AGENT] if char.isprintable()),
+        "userAgent": agent if agent.isprintable() else "",
     }
     return {name: value for name, value in facts.items() if value}

@@ -161,9 +161,7 @@ class McpClient:
             return renewed
         return await self._send(request, renewed, deadline)
 
-    async def _send(
-        self, request: _Request, binding: Binding, deadline: float
-    ) -> Mapping[str, Any] | InputRequired | Fault:
+    async def _send(self, request: _Request, binding: Binding, deadline: float) -> Mapping[str, Any] | InputRequired | Fault:
         request_id = next(self._ids)
         headers = wire.request_headers(binding, request.method, request.context)
         if binding.modern and request.tool is not None:

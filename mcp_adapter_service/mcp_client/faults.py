@@ -159,9 +159,7 @@ def protocol(
 
 
 # Statuses by which HTTP says that the request was turned away, not acted on.
-REFUSING_STATUSES: Final = frozenset(
-    {400, 401, 402, 403, 404, 405, 406, 407, 411, 413, 414, 415, 417, 421, 426, 429, 431}
-)
+REFUSING_STATUSES: Final = frozenset({400, 401, 402, 403, 404, 405, 406, 407, 411, 413, 414, 415, 417, 421, 426, 429, 431})
 
 _STATUS_CODES: Final[dict[int, Code]] = {
     401: Code.UNAUTHORIZED,

@@ -156,6 +156,4 @@ class ServerAlive:
 
 
 def _text(content: tuple[Mapping[str, Any], ...]) -> str:
-    return "\n".join(
-        block["text"] for block in content if block.get("type") == "text" and isinstance(block.get("text"), str)
-    )
+    return "\n".join(block["text"] for block in content if block.get("type") == "text" and isinstance(block.get("text"), str))

@@ -68,9 +68,7 @@ def tool_reply(server: str, result: Mapping[str, Any]) -> ToolReply:
     kind = result.get("resultType", "complete")
     if kind == "input_required":
         state = result.get("requestState")
-        return InputRequired(
-            requests=_mapping(result.get("inputRequests")), state=state if isinstance(state, str) else None
-        )
+        return InputRequired(requests=_mapping(result.get("inputRequests")), state=state if isinstance(state, str) else None)
     content = result.get("content", [])
     is_error = result.get("isError")
     well_formed = (
@@ -82,9 +80,7 @@ def tool_reply(server: str, result: Mapping[str, Any]) -> ToolReply:
     if not well_formed:
         return faults.protocol(server, Code.BAD_REPLY)
     outcome = ToolFailed if is_error else ToolSucceeded
-    return outcome(
-        structured=result.get("structuredContent"), content=tuple(content), meta=_mapping(result.get("_meta"))
-    )
+    return outcome(structured=result.get("structuredContent"), content=tuple(content), meta=_mapping(result.get("_meta")))
 
 
 def retry_after_seconds(value: str | None) -> float | None:

@@ -36,9 +36,7 @@ class Link(Protocol):
         """Send an answer to the server."""
         ...
 
-    def resume(
-        self, headers: Mapping[str, str], last_event_id: str
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def resume(self, headers: Mapping[str, str], last_event_id: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Open the rest of a stream."""
         ...
 

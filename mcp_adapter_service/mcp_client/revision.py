@@ -162,9 +162,7 @@ def _offered_versions(answer: Answer | Fault) -> frozenset[str] | None:
         return None
     data = error.get("data")
     supported = data.get("supported") if isinstance(data, dict) else None
-    return (
-        frozenset(filter(lambda version: isinstance(version, str), supported)) if isinstance(supported, list) else None
-    )
+    return frozenset(filter(lambda version: isinstance(version, str), supported)) if isinstance(supported, list) else None
 
 
 def _no_verdict(fault: Fault) -> bool:

@@ -108,9 +108,7 @@ class ResilientClient:
             if isinstance(outcome, Fault) and outcome.effect is Effect.POSSIBLE:
                 doubtful = outcome
             now = loop.time()
-            delay = self._retry.delay(
-                outcome, attempt=attempts, remaining=deadline - now, safe_to_repeat=safe_to_repeat
-            )
+            delay = self._retry.delay(outcome, attempt=attempts, remaining=deadline - now, safe_to_repeat=safe_to_repeat)
             if delay is None:
                 if doubtful is not None and isinstance(outcome, Fault):
                     outcome = doubtful
@@ -145,9 +143,7 @@ class ResilientClient:
             return deadline
         return min(deadline, asyncio.get_running_loop().time() + self._attempt_seconds)
 
-    async def _attempt(
-        self, admission: Admission, send: Callable[..., Awaitable[ToolReply]], deadline: float
-    ) -> ToolReply:
+    async def _attempt(self, admission: Admission, send: Callable[..., Awaitable[ToolReply]], deadline: float) -> ToolReply:
         clock = asyncio.get_running_loop().time
         begun = clock()
         outcome: ToolReply | None = None

@@ -40,9 +40,7 @@ def clusters(settings: EnvoySettings) -> list[dict[str, Any]]:
 
 def token_providers(settings: EnvoySettings) -> dict[str, dict[str, Any]]:
     """One jwt_authn provider per issuer."""
-    return {
-        f"issuer_{index}": _token_provider(settings, index, issuer) for index, issuer in enumerate(settings.issuers)
-    }
+    return {f"issuer_{index}": _token_provider(settings, index, issuer) for index, issuer in enumerate(settings.issuers)}
 
 
 def token_requirements(settings: EnvoySettings) -> dict[str, dict[str, Any]]:
@@ -82,9 +80,7 @@ def _cluster(name: str, endpoints: tuple[Address, ...], *, http2: bool) -> dict[
         "circuit_breakers": _CIRCUIT_BREAKERS,
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [
-                {"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in endpoints]}
-            ],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in endpoints]}],
         },
         "typed_extension_protocol_options": {
             _HTTP_OPTIONS: {"@type": f"type.googleapis.com/{_HTTP_OPTIONS}", "explicit_http_config": protocol}
@@ -136,9 +132,7 @@ def _jwks_cluster(settings: EnvoySettings, name: str, issuer: TokenIssuer) -> di
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
                 "sni": host,
                 "auto_sni_san_validation": True,
-                "common_tls_context": {
-                    "validation_context": {"trusted_ca": {"filename": str(settings.certificate_authorities)}}
-                },
+                "common_tls_context": {"validation_context": {"trusted_ca": {"filename": str(settings.certificate_authorities)}}},
             },
         }
     return cluster

@@ -20,9 +20,7 @@ class Reason:
 
 
 REASONS: dict[int, Reason] = {
-    400: Reason(
-        code="INVALID_ARGUMENT", details="The request cannot be understood: its JSON or a parameter does not fit."
-    ),
+    400: Reason(code="INVALID_ARGUMENT", details="The request cannot be understood: its JSON or a parameter does not fit."),
     401: Reason(code="UNAUTHENTICATED", details="This call needs a valid access token."),
     403: Reason(code="FORBIDDEN", details="The caller may not do this."),
     404: Reason(code="NOT_FOUND", details="There is nothing here by that name."),

@@ -33,9 +33,7 @@ _NOT_IN_JSON_REPLIES = (
 def route_table(settings: EnvoySettings, rpcs: list[Rpc]) -> list[dict[str, Any]]:
     """All routes in the order in which Envoy tries them: paths without variables before those with, 404 last."""
     # `/a:watch` has to be tried before `/a/{id}` and `/{name=**}`.
-    bound = sorted(
-        ((rpc, binding) for rpc in rpcs for binding in rpc.bindings), key=lambda pair: not pair[1].is_literal
-    )
+    bound = sorted(((rpc, binding) for rpc in rpcs for binding in rpc.bindings), key=lambda pair: not pair[1].is_literal)
     return [
         *_preflight_routes(settings),
         *(_json_route(settings, rpc, binding) for rpc, binding in bound),
@@ -94,9 +92,7 @@ def _json_route(settings: EnvoySettings, rpc: Rpc, binding: HttpBinding) -> dict
 def _grpc_route(settings: EnvoySettings, rpc: Rpc) -> dict[str, Any]:
     timeout = _seconds(_timeout(settings, rpc.grpc_path))
     # A client's own deadline counts, but no call that is not a stream may be open for longer than ours.
-    deadlines: dict[str, Any] = {
-        "max_stream_duration": {"max_stream_duration": timeout, "grpc_timeout_header_max": timeout}
-    }
+    deadlines: dict[str, Any] = {"max_stream_duration": {"max_stream_duration": timeout, "grpc_timeout_header_max": timeout}}
     return {
         "name": rpc.grpc_path,
         "match": {"path": rpc.grpc_path, "grpc": {}},
@@ -160,9 +156,7 @@ def _checks(settings: EnvoySettings, path: str, *, upload: bool) -> dict[str, An
             "buffer": {"max_request_bytes": settings.upload_limit_bytes},
         }
     if path_matches(path, settings.limited_paths) and settings.rate_limit:
-        checks["envoy.filters.http.local_ratelimit"] = _rate_limit(
-            settings.rate_limit, settings.rate_limit_share_per_address
-        )
+        checks["envoy.filters.http.local_ratelimit"] = _rate_limit(settings.rate_limit, settings.rate_limit_share_per_address)
     return checks
 
 

@@ -25,9 +25,8 @@ from mcp_adapter_service.service_mapping.conversion import MappedService, vendor
 from mcp_adapter_service.service_mapping.seed import read_seed
 from service_kit.contract.render import arguments
 from stack.settings import REPOSITORY
+from tests.bench.load import SERIAL
 
-SERIAL = "@SERIAL"
-FIRST_SERIAL = 2_000_000  # Seven digits as well, and the last seven of a valid telephone number.
 ACTION = "HOUSECALL_PRO_BOOKING"
 GRPC_METHOD = "/switchboard.dispatch.v1.DispatchService/Dispatch"
 

@@ -16,10 +16,11 @@ import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
-from tests.bench.marks import SERIAL, Load
+from tests.bench.load import SERIAL, Load
 
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0x0, 0x1, 0x3, 0x4, 0x6, 0x7, 0x8
 _END_STREAM, _END_HEADERS, _ACK = 0x1, 0x4, 0x1
@@ -76,13 +77,12 @@ class Generator(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open the HTTP/2 connection and send the first calls."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         settings = struct.pack(">HIHIHI", 0x1, 0, 0x2, 0, 0x4, _MOST)  # No header table, no push, the largest window.
         wider = struct.pack(">I", _MOST - _INITIAL_WINDOW)
         opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW, 0, 0, wider)
         self._began = time.perf_counter()
-        transport.write(opening + self._new_calls())
+        self._transport.write(opening + self._new_calls())
 
     def connection_lost(self, error: Exception | None) -> None:
         """Count what was under way as broken."""

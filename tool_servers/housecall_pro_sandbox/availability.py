@@ -66,9 +66,7 @@ def _instant(local: datetime, zone: ZoneInfo) -> datetime | None:
     return instant if instant.astimezone(zone).replace(tzinfo=None) == local else None
 
 
-def is_free(
-    slot: Slot, *, now: datetime, busy: Iterable[BusyTime], capacity: int, employee_ids: Sequence[str] = ()
-) -> bool:
+def is_free(slot: Slot, *, now: datetime, busy: Iterable[BusyTime], capacity: int, employee_ids: Sequence[str] = ()) -> bool:
     """Say whether `slot` can still be booked: it has not begun, and fewer than `capacity` jobs touch it.
 
     With `employee_ids`, one of these technicians must also be assigned to none of the jobs that touch it.

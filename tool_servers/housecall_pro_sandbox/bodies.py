@@ -48,9 +48,7 @@ def _read_instant(value: object) -> datetime:
 
 Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
 Line = Annotated[str, StringConstraints(max_length=255), AfterValidator(_without_nul)]
-Filled = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_without_nul)
-]
+Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), AfterValidator(_without_nul)]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$", max_length=255)]
 Instant = Annotated[datetime, BeforeValidator(_read_instant)]

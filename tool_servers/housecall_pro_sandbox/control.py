@@ -76,9 +76,7 @@ class ControlEndpoints:
     async def change_company(self, request: Request) -> Response:
         """PATCH /_sandbox/company."""
         change = await read_body(request, CompanyChange)
-        row = await self._store.change_company(
-            time_zone=change.time_zone, zip_codes=change.zip_codes, capacity=change.capacity
-        )
+        row = await self._store.change_company(time_zone=change.time_zone, zip_codes=change.zip_codes, capacity=change.capacity)
         return JSONResponse(wire.company(row) | {"capacity": row["capacity"]})
 
     async def health(self, request: Request) -> Response:

@@ -42,9 +42,7 @@ class CustomerEndpoints:
         """POST /customers."""
         body = await read_body(request, CustomerBody)
         content = body.model_dump(mode="json", exclude={"addresses"})
-        row = await self._store.create_customer(
-            content, [address.model_dump(mode="json") for address in body.addresses]
-        )
+        row = await self._store.create_customer(content, [address.model_dump(mode="json") for address in body.addresses])
         return JSONResponse(wire.customer(row), 201)
 
     async def show(self, request: Request) -> Response:

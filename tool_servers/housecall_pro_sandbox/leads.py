@@ -59,7 +59,5 @@ class LeadEndpoints:
     async def _check(self, customer_id: str, address_id: str | None) -> None:
         if not is_id(customer_id) or await self._store.customer(customer_id) is None:
             raise missing("Customer", "customer_id")
-        if address_id is not None and (
-            not is_id(address_id) or await self._store.address(customer_id, address_id) is None
-        ):
+        if address_id is not None and (not is_id(address_id) or await self._store.address(customer_id, address_id) is None):
             raise missing("Address", "address_id")

@@ -41,9 +41,7 @@ class Employee(BaseModel):
 
 
 def _service(number: int, name: str, duration_minutes: int) -> Service:
-    return Service(
-        id=f"svc_{number:032x}", name=name, duration_minutes=duration_minutes, job_type_id=f"jbt_{number:032x}"
-    )
+    return Service(id=f"svc_{number:032x}", name=name, duration_minutes=duration_minutes, job_type_id=f"jbt_{number:032x}")
 
 
 # The ids are fixed, so that a seeded service mapping can name them.
@@ -63,12 +61,8 @@ EMPLOYEES = (
 class SandboxSettings(ServiceSettings):
     """Settings of the sandbox. The company's zone, service area and capacity are only its state's first values."""
 
-    database_url: SecretStr = Field(
-        description="Postgres, as the role that owns nothing and uses the sandbox's schema."
-    )
-    sandbox_api_key: SecretStr = Field(
-        default=SecretStr("sandbox-key"), description="The key in `Authorization: Token <key>`."
-    )
+    database_url: SecretStr = Field(description="Postgres, as the role that owns nothing and uses the sandbox's schema.")
+    sandbox_api_key: SecretStr = Field(default=SecretStr("sandbox-key"), description="The key in `Authorization: Token <key>`.")
     sandbox_company_name: str = Field(default="Sandbox Home Services", description="The company's name.")
     sandbox_time_zone: TimeZoneName = Field(default="America/Chicago", description="The company's IANA time zone.")
     sandbox_zip_codes: tuple[str, ...] = Field(default=(), description="ZIP codes served; empty means everywhere.")

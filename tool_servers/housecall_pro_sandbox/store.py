@@ -53,15 +53,11 @@ class Store:
             raise LookupError("the company that was just created is gone")
         return row
 
-    async def change_company(
-        self, *, time_zone: str | None, zip_codes: Sequence[str] | None, capacity: int | None
-    ) -> Row:
+    async def change_company(self, *, time_zone: str | None, zip_codes: Sequence[str] | None, capacity: int | None) -> Row:
         """Change what is not None, and return the company."""
         await self.company()
         zips = None if zip_codes is None else list(zip_codes)
-        await self._database.fetch_all(
-            _SQL["change_company"], {"time_zone": time_zone, "zip_codes": zips, "capacity": capacity}
-        )
+        await self._database.fetch_all(_SQL["change_company"], {"time_zone": time_zone, "zip_codes": zips, "capacity": capacity})
         return await self.company()
 
     async def reset(self) -> None:

@@ -1,0 +1,106 @@
+"""The stacks that are measured: one whose tool answers at once, one whose tool books at the sandbox. And their journals.
+
+Above: `measure` and `profile`. Below: `tests.fix_stack`, which runs a stack as a person would.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+
+from stack.settings import SANDBOX_API_KEY
+from tests.fix_stack import RunningStack
+
+ECHO, REAL = "echo", "real"
+
+_SETTINGS = {"SWITCHBOARD_RATE_LIMIT_PER_SECOND": "0", "SWITCHBOARD_LOG_LEVEL": "WARNING"}
+_ECHO_STACK = (sys.executable, "-m", "tests.bench.echo_stack")
+_SANDBOX_KEY = {"Authorization": f"Token {SANDBOX_API_KEY}"}
+# So that every booking of a round gets the time it asks for.
+_CAPACITY = {"capacity": 1000}
+
+
+class MeasuredStack(RunningStack):
+    """A stack with its rate limit lifted and its logs quiet."""
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
+        if command is None:
+            super().__init__(_SETTINGS)
+        else:
+            super().__init__(_SETTINGS, command=command)
+
+    @property
+    def authority(self) -> str:
+        """The front door's host:port."""
+        return urlsplit(self.front_door).netloc
+
+    @property
+    def tool_url(self) -> str:
+        """The tool server's base URL."""
+        return self.process("housecall_pro").address
+
+    @property
+    def tool_token(self) -> str:
+        """The bearer token of the tool server."""
+        return (self.state_directory / "keys" / "tool_token").read_text(encoding="utf-8").strip()
+
+    @property
+    def dispatch_socket(self) -> str:
+        """The path of the dispatch service's unix socket."""
+        return self.process("dispatch_service").address.removeprefix("unix:")
+
+    def pids(self) -> dict[str, int]:
+        """The pid of every process by name."""
+        return {process.name: process.pid for process in self.processes() if process.pid is not None}
+
+    def empty_sandbox(self) -> None:
+        """Forget every customer and job, so that one round is like another."""
+        sandbox = self.process("housecall_pro_sandbox").address
+        httpx.post(f"{sandbox}/_sandbox/reset", headers=_SANDBOX_KEY, timeout=60).raise_for_status()
+        httpx.patch(f"{sandbox}/_sandbox/company", headers=_SANDBOX_KEY, json=_CAPACITY).raise_for_status()
+
+    def journalled(self) -> dict[str, dict[str, int]]:
+        """How many actions there are by thread and status."""
+        counts: dict[str, dict[str, int]] = {}
+        with psycopg.connect(self.database_url("switchboard")) as connection:
+            for thread, status, count in connection.execute(
+                "select thread_id, status, count(*) from dispatch.action group by thread_id, status"
+            ):
+                counts.setdefault(thread, {})[status] = count
+        return counts
+
+    def durability(self) -> dict[str, str]:
+        """What of Postgres decides whether a commit survives a crash."""
+        names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+        with psycopg.connect(self.database_url("switchboard")) as connection:
+            rows = [connection.execute(f"show {name}").fetchone() for name in names]
+        return {name: str(row[0]) for name, row in zip(names, rows, strict=True) if row is not None}
+
+
+@contextmanager
+def echo_stack(*options: str) -> Iterator[MeasuredStack]:
+    """A running stack whose tool answers at once; `options` are those of `echo_stack`."""
+    with _running(MeasuredStack((*_ECHO_STACK, *options))) as stack:
+        yield stack
+
+
+@contextmanager
+def real_stack() -> Iterator[MeasuredStack]:
+    """A running stack that books at the sandbox."""
+    with _running(MeasuredStack()) as stack:
+        stack.empty_sandbox()
+        yield stack
+
+
+@contextmanager
+def _running(stack: MeasuredStack) -> Iterator[MeasuredStack]:
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.remove()
