@@ -1,0 +1,59 @@
+"""The four ways in that are compared, each one link longer than the one before.
+
+Above: `measure`. Below: `booking` (what is sent), `generators` (how), `stacks` (where to).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tests.bench import booking
+from tests.bench.generators import run_grpc, run_wrk
+from tests.bench.load import Load
+from tests.bench.stacks import ECHO, REAL, MeasuredStack
+
+# Which stack, which run (it is the bookings' thread), how many in flight, for how many seconds.
+Drive = Callable[[MeasuredStack, str, int, float], Load]
+
+_MADE = '"ok":true'
+_DONE = '"isError":false'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way in. `journals` says whether its calls pass the dispatch service."""
+
+    letter: str
+    title: str
+    stack: str
+    journals: bool
+    drive: Drive
+
+
+def _direct(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    url = stack.tool_url
+    template = booking.mcp_call(urlsplit(url).netloc, stack.tool_token, run)
+    return run_wrk(url, template, _DONE, in_flight, seconds)
+
+
+def _grpc(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    return run_grpc(stack.dispatch_socket, booking.GRPC_METHOD, booking.grpc_message(run), in_flight, seconds)
+
+
+def _json(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    return run_wrk(stack.front_door, booking.json_click(stack.authority, run), _MADE, in_flight, seconds)
+
+
+def _booking(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    stack.empty_sandbox()
+    return _json(stack, run, in_flight, seconds)
+
+
+WAYS = (
+    Way(letter="a", title="echo tool, directly over MCP", stack=ECHO, journals=False, drive=_direct),
+    Way(letter="b", title="gRPC dispatch of it", stack=ECHO, journals=True, drive=_grpc),
+    Way(letter="c", title="JSON through Envoy", stack=ECHO, journals=True, drive=_json),
+    Way(letter="d", title="the booking path (sandbox)", stack=REAL, journals=True, drive=_booking),
+)
