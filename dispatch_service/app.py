@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import grpc
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY
 from switchboard.asset.v1 import asset_service_pb2_grpc
 from switchboard.audit.v1 import action_log_service_pb2_grpc
 from switchboard.catalog.v1 import catalog_service_pb2_grpc
@@ -51,6 +51,7 @@ from dispatch_service.tenant import Tenant, TenantUnusable, read_tenant
 from service_kit.contract.tools import services
 from service_kit.grpc_server import build_server, error_interceptor, run_until_signal
 from service_kit.keys import Keyring, KeysUnusable
+from service_kit.metrics import serve_metrics
 from service_kit.postgres import Database
 
 _PACKAGES = ("asset", "audit", "catalog", "dispatch", "health")
@@ -102,7 +103,7 @@ def assemble(settings: DispatchSettings) -> Parts:
         settings.database_url,
         batch=settings.journal_batch,
         timeout=settings.journal_timeout_seconds,
-        lease=settings.lease_seconds,
+        lease=settings.journal_lease_seconds,
         derived_window=settings.derived_window_seconds,
     )
     assets = AssetStore(database, settings.asset_bytes)
@@ -124,7 +125,7 @@ def assemble(settings: DispatchSettings) -> Parts:
         adapter=adapter,
         keying=keying,
         answers=answers,
-        lease=settings.lease_seconds,
+        lease=settings.journal_lease_seconds,
         tool_seconds=settings.tool_seconds,
     )
     return Parts(
@@ -153,13 +154,12 @@ async def serve(settings: DispatchSettings) -> None:
         services=[service.full_name for service in services() if service.full_name.split(".")[1] in _PACKAGES],
     )
     _register(server.server, parts)
-    if settings.metrics_listen:
-        host, _, port = settings.metrics_listen.rpartition(":")
-        start_http_server(int(port), addr=host)
     await parts.database.open()
     writing, recovering = asyncio.create_task(parts.writer.run()), asyncio.create_task(parts.recovery.run())
+    measured = serve_metrics(settings.metrics_listen, REGISTRY) if settings.metrics_listen else contextlib.nullcontext()
     try:
-        await run_until_signal(server)
+        async with measured:
+            await run_until_signal(server)
     finally:
         recovering.cancel()
         await parts.journey.finish()

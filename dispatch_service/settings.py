@@ -22,7 +22,7 @@ class DispatchSettings(ServiceSettings):
     derived_window_seconds: float = Field(
         default=120.0, ge=0, description="Within this time the same action without a key counts as a repetition, in seconds."
     )
-    lease_seconds: float = Field(
+    journal_lease_seconds: float = Field(
         default=5.0, gt=0.5, description="A process that shows no life for this long has its actions taken over, in seconds."
     )
     journal_batch: int = Field(default=256, ge=1, description="Most actions that share one commit.")

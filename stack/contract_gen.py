@@ -154,12 +154,19 @@ def main(arguments: list[str] | None = None) -> int:
         except GenerationError as problem:
             print(problem, file=sys.stderr)
             return 1
+        from stack import settings_docs
+
+        page = settings_docs.render()
         if not options.check:
             replace(built)
+            settings_docs.FILE.write_text(page, encoding="utf-8")
             return lint(ROOT / "gen" / IMAGE)
         stale = differences(built)
         for name in stale:
             print(f"gen/{name} is stale: run `make gen` and commit", file=sys.stderr)
+        if not settings_docs.FILE.exists() or settings_docs.FILE.read_text(encoding="utf-8") != page:
+            stale.append("settings")
+            print("docs/settings.md is stale: run `make gen` and commit", file=sys.stderr)
         status = lint(built / IMAGE)
         if options.against and (against := committed_image(options.against, Path(scratch))):
             status |= breaking(built / IMAGE, against)

@@ -31,9 +31,9 @@ _LOG_LIMIT = 16 * 1024 * 1024
 class ProcessSpec:
     """What the supervisor needs to know of one process.
 
-    `address` is where it listens, for people. `env` is its whole environment. `user` is who it runs as when we are
-    root (None: as us). `prepare` clears away what a killed predecessor left. `stop_signal` asks it to end in good
-    order, within `stop_timeout` seconds; `death_signal` is what the kernel sends it when the supervisor is killed.
+    `address` is where it listens and `metrics` where it is measured, for people. `env` is its whole environment. `user` is who
+    it runs as when we are root (None: as us). `prepare` clears away what a killed predecessor left. `stop_signal` asks it to
+    end in good order, within `stop_timeout` seconds; `death_signal` is what the kernel sends it when the supervisor is killed.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ProcessSpec:
     env: Mapping[str, str] = field(repr=False)
     address: str
     probe: Probe
+    metrics: str = ""
     user: str | None = None
     prepare: Callable[[], Awaitable[None]] | None = None
     stop_signal: signal.Signals = signal.SIGTERM

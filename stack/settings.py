@@ -37,7 +37,7 @@ class StackSettings(BaseSettings):
     dispatch_replicas: int = Field(default=1, ge=1, le=32, description="How many dispatch_service processes run.")
     tenant_file: Path = Field(
         default=REPOSITORY / "config" / "tenant.json",
-        description="The tenant's public facts and choices: phone number, links, time zone, windows.",
+        description="The company: its name, time zone, telephone numbers and links.",
     )
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Web sites (JSON list of scheme://host[:port]) whose pages may call the front door."

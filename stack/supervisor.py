@@ -85,6 +85,7 @@ class Supervisor:
                 "pid": process.pid,
                 "address": process.spec.address,
                 "state": process.state.value,
+                "metrics": process.spec.metrics,
             }
             for process in self._processes.values()
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stack.database import DatabaseAccess
@@ -50,7 +50,7 @@ def _sandbox(around: Surroundings) -> ProcessSpec | None:
     """The vendor's stand-in, unless there is a key for the vendor itself."""
     if around.settings.housecall_pro_api_key is not None:
         return None
-    return _http_service(
+    sandbox = _http_service(
         around,
         "housecall_pro_sandbox",
         "tool_servers.housecall_pro_sandbox",
@@ -59,6 +59,8 @@ def _sandbox(around: Surroundings) -> ProcessSpec | None:
             "SWITCHBOARD_SANDBOX_API_KEY": SANDBOX_API_KEY,
         },
     )
+    # It stands for somebody else's system, which we cannot measure either.
+    return replace(sandbox, metrics="")
 
 
 def _housecall_pro(around: Surroundings, sandbox: ProcessSpec | None) -> ProcessSpec:
@@ -117,6 +119,7 @@ def _http_service(around: Surroundings, name: str, module: str, env: dict[str, s
         argv=(sys.executable, "-m", module),
         env=_environment(around, listen, env),
         address=f"http://{listen}",
+        metrics=f"http://{listen}/metrics",
         # It is up when it answers. Whether it can reach the vendor is for the front door's /healthz to say.
         probe=http_answers(f"http://{listen}/healthz", wanted=None),
     )
@@ -124,11 +127,13 @@ def _http_service(around: Surroundings, name: str, module: str, env: dict[str, s
 
 def _grpc_service(around: Surroundings, name: str, module: str, env: dict[str, str]) -> ProcessSpec:
     target = f"unix:{around.sockets}/{name}.sock"
+    metrics = f"{LOOPBACK}:{around.free_port()}"
     return ProcessSpec(
         name=name,
         argv=(sys.executable, "-m", module),
-        env=_environment(around, target, env),
+        env=_environment(around, target, {**env, "SWITCHBOARD_METRICS_LISTEN": metrics}),
         address=target,
+        metrics=f"http://{metrics}/metrics",
         probe=grpc_serving(target),
     )
 

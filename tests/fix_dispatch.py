@@ -104,7 +104,7 @@ class DispatchProcess:
             "SWITCHBOARD_ADAPTER_TARGET": adapter_target,
             "SWITCHBOARD_KEYS_FILE": str(_keys_file(folder)),
             "SWITCHBOARD_TENANT_FILE": str(ROOT / "config" / "tenant.json"),
-            "SWITCHBOARD_LEASE_SECONDS": "1",
+            "SWITCHBOARD_JOURNAL_LEASE_SECONDS": "1",
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.channel: grpc.aio.Channel | None = None

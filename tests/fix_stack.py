@@ -42,6 +42,7 @@ class ProcessFacts:
     pid: int | None
     address: str
     state: str
+    metrics: str = ""
 
 
 class RunningStack:

@@ -28,6 +28,9 @@ _NOT_IN_JSON_REPLIES = (
     "grpc-accept-encoding",
     "x-switchboard-error-code",
 )
+# A JSON call becomes a gRPC one behind the door: what its sender says in gRPC's own words (a deadline, an encoding, binary
+# metadata) would be believed there, and broken words would end the call without an answer.
+_NOT_IN_JSON_CALLS = ({"prefix": "grpc-"}, {"suffix": "-bin"})
 
 
 def route_table(settings: EnvoySettings, rpcs: list[Rpc]) -> list[dict[str, Any]]:
@@ -36,6 +39,7 @@ def route_table(settings: EnvoySettings, rpcs: list[Rpc]) -> list[dict[str, Any]
     bound = sorted(((rpc, binding) for rpc in rpcs for binding in rpc.bindings), key=lambda pair: not pair[1].is_literal)
     return [
         *_preflight_routes(settings),
+        *_grpc_on_json_path_routes(binding for _, binding in bound),
         *(_json_route(settings, rpc, binding) for rpc, binding in bound),
         *(_grpc_route(settings, rpc) for rpc in rpcs),
         *_wrong_method_routes(binding for _, binding in bound),
@@ -79,7 +83,10 @@ def _json_route(settings: EnvoySettings, rpc: Rpc, binding: HttpBinding) -> dict
             "envoy.filters.http.grpc_json_transcoder": _ON,
             "envoy.filters.http.header_mutation": {
                 "@type": f"{_FILTERS}.header_mutation.v3.HeaderMutationPerRoute",
-                "mutations": {"response_mutations": [{"remove": name} for name in _NOT_IN_JSON_REPLIES]},
+                "mutations": {
+                    "request_mutations": [{"remove_on_match": {"key_matcher": matcher}} for matcher in _NOT_IN_JSON_CALLS],
+                    "response_mutations": [{"remove": name} for name in _NOT_IN_JSON_REPLIES],
+                },
             },
             **_checks(settings, binding.template, upload=rpc.takes_raw_body),
         },
@@ -104,6 +111,16 @@ def _grpc_route(settings: EnvoySettings, rpc: Rpc) -> dict[str, Any]:
         "typed_per_filter_config": _checks(settings, rpc.grpc_path, upload=rpc.takes_raw_body),
         "request_headers_to_remove": _NOT_FORWARDED,
     }
+
+
+def _grpc_on_json_path_routes(bindings: Iterable[HttpBinding]) -> Iterable[dict[str, Any]]:
+    """The transcoder would pass a gRPC call on as it is, to a method that nobody has: say so here."""
+    for template, binding in {binding.template: binding for binding in bindings}.items():
+        yield {
+            "name": f"gRPC on {template}",
+            "match": {**_path_match(binding), "grpc": {}},
+            "direct_response": {"status": 404},
+        }
 
 
 def _wrong_method_routes(bindings: Iterable[HttpBinding]) -> Iterable[dict[str, Any]]:

@@ -89,8 +89,7 @@ def test_what_a_visitor_typed_is_in_no_row_log_error_or_metric(stack: RunningSta
 
 
 def test_no_metric_has_a_label_with_data(stack: RunningStack) -> None:
-    for process in ("housecall_pro",):
-        address = stack.process(process).address
-        metrics = httpx.get(f"{address}/metrics").text
-        assert "# HELP" in metrics
+    for process in ("housecall_pro", "mcp_adapter_service", "dispatch_service"):
+        metrics = httpx.get(stack.process(process).metrics).text
+        assert "switchboard_" in metrics
         assert not [secret for secret in SECRETS if secret in metrics]
