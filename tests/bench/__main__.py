@@ -34,9 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GeneratorMissing as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 2
-    except (GeneratorFailed, RuntimeError, TimeoutError) as problem:
-        notes = "".join(f"\n{note}" for note in getattr(problem, "__notes__", ()))
-        print(f"bench: {problem}{notes}", file=sys.stderr)
+    except (GeneratorFailed, *stacks.TROUBLE) as problem:
+        print(f"bench: {stacks.explained(problem)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -46,10 +45,9 @@ def _run(plan: Plan, json_file: Path | None) -> int:
     load = os.getloadavg()[0]
     with ExitStack() as opened:
         running = {}
-        for name, start in ((stacks.ECHO, stacks.echo_stack), (stacks.REAL, stacks.real_stack)):
-            if any(way.stack == name for way in plan.ways):
-                _say(f"starting the {name} stack")
-                running[name] = opened.enter_context(start())
+        for name in dict.fromkeys(way.stack for way in plan.ways):
+            _say(f"starting the {name} stack")
+            running[name] = opened.enter_context(stacks.running_stack(name))
         durability = next(iter(running.values())).durability()
         machine = Machine(cores=os.cpu_count() or 1, load=load, durability=durability)
         measurement = Measurement(plan, running, _say)

@@ -51,7 +51,7 @@ function request()
     return "" -- Nothing is written, so this connection rests.
   end
   sent = sent + 1
-  return table.concat(parts, serial + sent)
+  return table.concat(parts, serial + sent - 1)
 end
 
 function response(status, headers, body)

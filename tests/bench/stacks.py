@@ -1,25 +1,30 @@
 """The stacks that are measured: one whose tool answers at once, one whose tool books at the sandbox. And their journals.
 
-Above: `measure` and `profile`. Below: `tests.fix_stack`, which runs a stack as a person would.
+Above: `measure` and `profile`. Below: `tests.fix_stack`, which runs a stack as a person would, and
+`measured_stack`, which is what it runs.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import psycopg
 
+from stack.errors import StackError
 from stack.settings import SANDBOX_API_KEY
 from tests.fix_stack import RunningStack
 
 ECHO, REAL = "echo", "real"
 
+TROUBLE = (StackError, httpx.HTTPError, psutil.Error, psycopg.Error, RuntimeError, OSError)
+"""What can be raised where a stack does not come up or loses a process while it is measured."""
+
 _SETTINGS = {"SWITCHBOARD_RATE_LIMIT_PER_SECOND": "0", "SWITCHBOARD_LOG_LEVEL": "WARNING"}
-_ECHO_STACK = (sys.executable, "-m", "tests.bench.echo_stack")
 _SANDBOX_KEY = {"Authorization": f"Token {SANDBOX_API_KEY}"}
 # So that every booking of a round gets the time it asks for.
 _CAPACITY = {"capacity": 1000}
@@ -28,11 +33,8 @@ _CAPACITY = {"capacity": 1000}
 class MeasuredStack(RunningStack):
     """A stack with its rate limit lifted and its logs quiet."""
 
-    def __init__(self, command: Sequence[str] | None = None) -> None:
-        if command is None:
-            super().__init__(_SETTINGS)
-        else:
-            super().__init__(_SETTINGS, command=command)
+    def __init__(self, *options: str) -> None:
+        super().__init__(_SETTINGS, command=(sys.executable, "-m", "tests.bench.measured_stack", *options))
 
     @property
     def authority(self) -> str:
@@ -82,25 +84,19 @@ class MeasuredStack(RunningStack):
         return {name: str(row[0]) for name, row in zip(names, rows, strict=True) if row is not None}
 
 
-@contextmanager
-def echo_stack(*options: str) -> Iterator[MeasuredStack]:
-    """A running stack whose tool answers at once; `options` are those of `echo_stack`."""
-    with _running(MeasuredStack((*_ECHO_STACK, *options))) as stack:
-        yield stack
+def explained(problem: BaseException) -> str:
+    """A problem in one line, and under it what was noted with it: the output of a stack that did not come up."""
+    return "\n".join([str(problem) or type(problem).__name__, *getattr(problem, "__notes__", ())])
 
 
 @contextmanager
-def real_stack() -> Iterator[MeasuredStack]:
-    """A running stack that books at the sandbox."""
-    with _running(MeasuredStack()) as stack:
-        stack.empty_sandbox()
-        yield stack
-
-
-@contextmanager
-def _running(stack: MeasuredStack) -> Iterator[MeasuredStack]:
+def running_stack(name: str, *options: str) -> Iterator[MeasuredStack]:
+    """The stack ECHO or REAL, running; `options` are those of `measured_stack`."""
+    stack = MeasuredStack(*(["--echo"] if name == ECHO else []), *options)
     try:
         stack.up()
+        if name == REAL:
+            stack.empty_sandbox()
         yield stack
     finally:
         stack.remove()
