@@ -29,6 +29,12 @@ from service_kit.postgres import DatabaseRefused, DatabaseUnavailable, translate
 
 _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
+# A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
+# once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
+_SESSION = (
+    "set statement_timeout = {milliseconds}; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;"
+    "set jit = off"
+)
 
 
 class JournalUnavailable(Exception):
@@ -102,8 +108,7 @@ class JournalWriter:
             self._connection = await psycopg.AsyncConnection[DictRow].connect(
                 self._url, autocommit=True, row_factory=dict_row, connect_timeout=3
             )
-            # A server that stops answering must not hold the process: the statement ends on either side.
-            await self._connection.execute(f"set statement_timeout = {int(self._timeout * 1000)}".encode())
+            await self._connection.execute(_SESSION.format(milliseconds=int(self._timeout * 1000)).encode())
             await self._connection.execute(
                 QUERIES["start_chain"].encode() + b" on conflict (writer_id) do update set alive_until = excluded.alive_until",
                 {"writer": self.writer_id, "lease": self._lease},
