@@ -67,7 +67,7 @@ class Journey:
         self._keying = keying
         self._limits = limits
         self._running: set[asyncio.Task[Result]] = set()
-        self._in_flight: dict[tuple[str, str, str, str], tuple[str, asyncio.Task[Result]]] = {}
+        self._in_flight: dict[tuple[str, str, str, str], tuple[str, asyncio.Future[Result]]] = {}
 
     async def start(self, call: Call) -> Result:
         """Walk the journey to its end and return its result. The caller may be cancelled; the journey is not.
@@ -119,12 +119,19 @@ class Journey:
                 raise Refusal("CONFLICT", "This idempotency key was used for something else.")
             metrics.REPLAYS.labels(call.action).inc()
             return await asyncio.shield(leader)
-        task = asyncio.create_task(self._execute(call, plan, claim, policy_ids))
-        self._in_flight[claim.scope] = (claim.fingerprint, task)
+        shared: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._in_flight[claim.scope] = (claim.fingerprint, shared)
         try:
-            return await asyncio.shield(task)
+            result = await self._execute(call, plan, claim, policy_ids)
+        except BaseException as problem:
+            shared.set_exception(problem)
+            # Without followers nobody asks for it; that is no fault.
+            shared.exception()
+            raise
         finally:
-            self._in_flight.pop(claim.scope, None)
+            del self._in_flight[claim.scope]
+        shared.set_result(result)
+        return result
 
     async def _execute(self, call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...]) -> Result:
         """Journal the intent, call the tool, journal the outcome, answer."""

@@ -25,9 +25,14 @@ from service_kit.logging import log
 _logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024  # Twice the largest tool reply; a peer's channel needs the same.
+MAX_METADATA_BYTES = 80 * 1024
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # More than the front door lets through, which is 60 KiB and what it adds: by default gRPC refuses what is over 8 KiB, some of
+    # the time, with RESOURCE_EXHAUSTED, which callers read as a rate limit.
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA_BYTES),
     # Clients that hold an idle channel may ask whether we are still there, without being sent away for it.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),

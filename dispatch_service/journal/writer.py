@@ -23,12 +23,15 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from dispatch_service.journal import QUERIES
-from dispatch_service.journal.records import ANCHOR, OUTCOME, RETRYABLE, Closing, Opened, Opening
+from dispatch_service.journal.records import ANCHOR, INTENT, OUTCOME, RETRYABLE, Closing, Opened, Opening
 from service_kit.logging import log
 from service_kit.postgres import DatabaseRefused, DatabaseUnavailable, translated
 
 _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
+# As many actions under way make it worth while to gather; one alone never waits.
+_SIBLINGS = 8
+_GATHER_SECONDS = 0.001
 # A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
 # once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
 _SESSION = (
@@ -55,6 +58,7 @@ class JournalWriter:
         self._opens: deque[tuple[Opening, asyncio.Future[Opened]]] = deque()
         self._closes: deque[tuple[Closing, asyncio.Future[None]]] = deque()
         self._again = False
+        self._executing = 0
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -63,12 +67,15 @@ class JournalWriter:
         future: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         self._opens.append((opening, future))
         self._wake.set()
-        return await future
+        opened = await future
+        self._executing += opening.type == INTENT and opened.won
+        return opened
 
     def close(self, closing: Closing) -> asyncio.Future[None]:
         """Queue `closing`; the future is done once it is durable. It is written even if nobody waits for that."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closes.append((closing, future))
+        self._executing = max(0, self._executing - (closing.type == OUTCOME))
         self._wake.set()
         return future
 
@@ -91,6 +98,9 @@ class JournalWriter:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            if self._executing >= _SIBLINGS:
+                # Under load the next ones are about to come: a commit that waits a moment for them serves more of them.
+                await asyncio.sleep(_GATHER_SECONDS)
             await self._write_waiting()
         if self._connection is not None:
             await self._connection.close()

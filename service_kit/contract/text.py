@@ -9,6 +9,7 @@ import re
 import unicodedata
 from datetime import date
 from functools import cache
+from typing import NoReturn
 
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -23,6 +24,7 @@ _BLANKS = re.compile(r"[^\S\n]+")
 _LINE_END = re.compile(r"\r\n?|\u2028|\u2029|\x85")
 _MANY_LINES = re.compile(r"\n{3,}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_PLAIN_AMERICAN = re.compile(r"(?:\+?1[ .-]?)?\(?([2-9]\d{2})\)?[ .-]?(\d{3})[ .-]?(\d{4})", re.ASCII)
 _SHORT_EMAIL = 64
 _PLAIN_EMAIL = re.compile(
     r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@(?:[a-z0-9]{1,30}(?:-[a-z0-9]{1,30})?\.){1,3}(?P<top>[a-z]{2,20})", re.ASCII
@@ -66,14 +68,24 @@ def opaque(text: str) -> str:
 
 def phone(text: str, region: str = "US") -> str:
     """Return E.164, with an extension as `;ext=`. Raises Malformed where no such number can exist."""
+    plain = _PLAIN_AMERICAN.fullmatch(text) if region == "US" else None
+    number: phonenumbers.PhoneNumber | None
+    if plain is not None:
+        # How nearly every number is written: read here, judged by the library like any other.
+        number = phonenumbers.PhoneNumber(country_code=1, national_number=int("".join(plain.groups())))
+        return f"+1{number.national_number}" if phonenumbers.is_valid_number(number) else _no_phone()
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
-        raise Malformed("format.phone", "This is not a telephone number that can be called.")
+        _no_phone()
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return f"{written};ext={number.extension}" if number.extension else written
+
+
+def _no_phone() -> NoReturn:
+    raise Malformed("format.phone", "This is not a telephone number that can be called.")
 
 
 def email(text: str) -> str:

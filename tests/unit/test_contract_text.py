@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import phonenumbers
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given, settings
@@ -74,6 +75,37 @@ def test_the_short_way_for_email_addresses_says_what_the_library_says(address: s
 def test_a_phone_number_has_one_written_form(written: str, expected: str) -> None:
     assert text.phone(written) == expected
     assert text.phone(expected) == expected
+
+
+AMERICAN = st.builds(
+    lambda country, opening, area, closing, gap, exchange, dash, line: (
+        f"{country}{opening}{area}{closing}{gap}{exchange}{dash}{line}"
+    ),
+    st.sampled_from(["", "+1", "1-", "+1 ", "1"]),
+    st.sampled_from(["", "("]),
+    st.from_regex(r"[0-9]{3}", fullmatch=True),
+    st.sampled_from(["", ")"]),
+    st.sampled_from(["", " ", "-", "."]),
+    st.from_regex(r"[0-9]{3}", fullmatch=True),
+    st.sampled_from(["", " ", "-", "."]),
+    st.from_regex(r"[0-9]{4,5}", fullmatch=True),
+)
+
+
+@given(AMERICAN)
+@settings(max_examples=500)
+def test_the_short_way_for_american_numbers_says_what_the_library_says(written: str) -> None:
+    try:
+        number = phonenumbers.parse(written, "US")
+        valid = phonenumbers.is_valid_number(number)
+        expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if valid else None
+    except phonenumbers.NumberParseException:
+        expected = None
+    try:
+        found = text.phone(written)
+    except text.Malformed:
+        found = None
+    assert found == expected
 
 
 @pytest.mark.parametrize("written", ["12", "000-000-0000", "call me", "+999 1234", "608-555-01234567", ""])
