@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
 # As many actions under way make it worth while to gather; one alone never waits.
 _SIBLINGS = 8
-_GATHER_SECONDS = 0.001
+_GATHER_SECONDS = 0.003
 # A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
 # once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
 _SESSION = (
@@ -59,6 +60,7 @@ class JournalWriter:
         self._closes: deque[tuple[Closing, asyncio.Future[None]]] = deque()
         self._again = False
         self._executing = 0
+        self._committed_at = 0.0
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -98,9 +100,7 @@ class JournalWriter:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            if self._executing >= _SIBLINGS:
-                # Under load the next ones are about to come: a commit that waits a moment for them serves more of them.
-                await asyncio.sleep(_GATHER_SECONDS)
+            await self._gather()
             await self._write_waiting()
         if self._connection is not None:
             await self._connection.close()
@@ -124,6 +124,12 @@ class JournalWriter:
                 {"writer": self.writer_id, "lease": self._lease},
             )
 
+    async def _gather(self) -> None:
+        """Under load the next ones are about to come: commits that keep a small distance serve more of them each."""
+        due = self._committed_at + _GATHER_SECONDS - time.monotonic()
+        if self._executing >= _SIBLINGS and due > 0:
+            await asyncio.sleep(due)
+
     async def _write_waiting(self) -> None:
         opens, closes = self._take()
         try:
@@ -133,6 +139,7 @@ class JournalWriter:
         except DatabaseRefused:
             await self._one_by_one(opens, closes)
         else:
+            self._committed_at = time.monotonic()
             _answer(opens, closes, rows)
             self._again = self._again and bool(self._closes)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,7 +24,7 @@ _BENCH = (sys.executable, "-m", "tests.bench")
 _PATIENCE = 300.0
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.needs("wrk")
 def test_a_quick_bench_measures_every_way_at_every_level_and_finds_it_in_the_journal(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     done = subprocess.run(
@@ -55,7 +54,7 @@ def test_without_wrk_the_bench_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.needs("wrk")
 @pytest.mark.parametrize("kind", [[], ["--calls"]])
 def test_a_profile_shows_where_both_services_spend_their_time(kind: list[str]) -> None:
     command = [sys.executable, "-m", "tests.bench.profile", "--seconds", "1", "--in-flight", "8", *kind]
@@ -66,7 +65,7 @@ def test_a_profile_shows_where_both_services_spend_their_time(kind: list[str]) -
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.needs("wrk")
 def test_a_bench_that_is_told_to_stop_leaves_no_process_behind() -> None:
     with subprocess.Popen([*_BENCH, "--ways", "c"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
         assert bench.stderr is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +66,7 @@ def counting_server() -> Iterator[_CountingServer]:
         thread.join()
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.needs("wrk")
 @pytest.mark.parametrize("in_flight", [1, 8])
 def test_wrk_waits_for_every_call_and_counts_the_refused(counting_server: _CountingServer, in_flight: int) -> None:
     template = booking.json_click(counting_server.authority, "run")
@@ -81,7 +80,7 @@ def test_wrk_waits_for_every_call_and_counts_the_refused(counting_server: _Count
     assert _SECONDS <= load.seconds < _SECONDS + 5
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.needs("wrk")
 def test_wrk_that_finds_nobody_has_no_sound_result(counting_server: _CountingServer) -> None:
     counting_server.shutdown()
     counting_server.server_close()
