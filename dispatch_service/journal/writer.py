@@ -32,7 +32,8 @@ _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
 # As many actions under way make it worth while to gather; one alone never waits.
 _SIBLINGS = 8
-_GATHER_SECONDS = 0.003
+_GATHER_SECONDS_EACH = 0.0002
+_LONGEST_GATHER_SECONDS = 0.005
 # A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
 # once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
 _SESSION = (
@@ -126,8 +127,11 @@ class JournalWriter:
 
     async def _gather(self) -> None:
         """Under load the next ones are about to come: commits that keep a small distance serve more of them each."""
-        due = self._committed_at + _GATHER_SECONDS - time.monotonic()
-        if self._executing >= _SIBLINGS and due > 0:
+        if self._executing < _SIBLINGS:
+            return
+        distance = min(self._executing * _GATHER_SECONDS_EACH, _LONGEST_GATHER_SECONDS)
+        due = self._committed_at + distance - time.monotonic()
+        if due > 0:
             await asyncio.sleep(due)
 
     async def _write_waiting(self) -> None:
