@@ -18,6 +18,7 @@ from service_kit.contract.problems import Problem, join
 
 _MAX_SHOWN_NAME = 64
 _INT32 = range(-(2**31), 2**31)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_$-]+")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -33,12 +34,18 @@ def _fill(document: dict[str, Any], message: Message, path: str, problems: list[
     for name, value in document.items():
         field = plan.by_name.get(name)
         if field is None:
-            shown = _UNPRINTABLE.sub("?", name[:_MAX_SHOWN_NAME])
             problems.append(
-                Problem(path=join(path, shown), rule="unknown_field", message="There is no such field.", known=False),
+                Problem(path=join(path, _shown(name)), rule="unknown_field", message="There is no such field.", known=False),
             )
         elif value is not None:
             _set(message, field, value, join(path, field.json_name), problems)
+
+
+def _shown(name: str) -> str:
+    """A name that the caller chose, as a part of a path: quoted where it could be taken for a path itself, or for nothing."""
+    if len(name) <= _MAX_SHOWN_NAME and _PLAIN_NAME.fullmatch(name):
+        return name
+    return '"' + _UNPRINTABLE.sub("?", name[:_MAX_SHOWN_NAME]) + '"'
 
 
 def _set(message: Message, field: FieldPlan, value: Any, path: str, problems: list[Problem]) -> None:

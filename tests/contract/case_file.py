@@ -48,7 +48,7 @@ class RawCase:
     method: str
     path: str
     body: bytes
-    content_type: str
+    headers: dict[str, str]
     statuses: frozenset[int]
     codes: frozenset[str] = field(default_factory=frozenset)
 
@@ -139,7 +139,7 @@ def _raw(entry: dict[str, Any]) -> RawCase:
         method=entry.get("method", "POST"),
         path=entry.get("path", "/api/actions/dispatch"),
         body=body,
-        content_type=entry.get("content_type", "application/json"),
+        headers={"content-type": entry.get("content_type", "application/json")} | _filled(entry.get("headers", {})),
         statuses=frozenset(_many(entry["status"])),
         codes=frozenset(_many(entry["code"])),
     )

@@ -108,7 +108,7 @@ def test_over_typed_grpc(case: Case, stub: dispatch_service_pb2_grpc.DispatchSer
 
 @pytest.mark.parametrize("case", RAW, ids=lambda case: case.name)
 def test_what_is_no_action_is_answered_in_the_same_shape(case: RawCase, http: httpx.Client) -> None:
-    response = http.request(case.method, case.path, content=case.body, headers={"content-type": case.content_type})
+    response = http.request(case.method, case.path, content=case.body, headers=case.headers)
     assert response.status_code in case.statuses, response.text
     assert response.headers["content-type"] == "application/json"
     answer = json.loads(response.content)

@@ -48,6 +48,23 @@ def test_a_client_cannot_send_what_only_the_door_says(http: httpx.Client, dispat
     assert "forged" not in dispatch.calls[0].metadata.values()
 
 
+def test_what_a_json_caller_says_in_grpcs_own_words_goes_no_further(http: httpx.Client, dispatch: ScriptedDispatch) -> None:
+    own_words = {"grpc-timeout": "1n", "grpc-encoding": "nonsense", "grpc-trace-bin": "!", "note-bin": "!"}
+    reply = http.post(DISPATCH, json={}, headers=own_words)
+    assert reply.status_code == 200
+    assert not set(own_words) & set(dispatch.calls[0].metadata)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", DISPATCH), ("POST", "/api/assets"), ("GET", "/api/action-log/1")])
+def test_a_grpc_call_to_a_json_path_is_told_in_grpc_that_nothing_is_there(
+    http: httpx.Client, dispatch: ScriptedDispatch, method: str, path: str
+) -> None:
+    reply = http.request(method, path, headers={"content-type": "application/grpc+proto"})
+    assert (reply.status_code, reply.headers["content-type"], reply.headers["grpc-status"]) == (200, "application/grpc", "12")
+    assert reply.headers["x-correlation-id"]
+    assert not dispatch.calls
+
+
 def test_envoys_own_switches_and_forwarded_addresses_are_not_taken_from_a_client(
     http: httpx.Client, dispatch: ScriptedDispatch
 ) -> None:
