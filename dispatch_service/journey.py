@@ -32,7 +32,6 @@ from service_kit.logging import log
 
 _logger = logging.getLogger(__name__)
 Result = dispatch_service_pb2.DispatchResult
-_OUTCOME_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,12 +73,21 @@ class Journey:
 
         Raises Unavailable where the journal cannot be written: then nothing was called.
         """
+        waiter: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._travel(call))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        # A task whose caller is gone must not be reported as never awaited.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(task)
+
+        def arrived(done: asyncio.Task[Result]) -> None:
+            self._running.discard(done)
+            problem = done.exception()
+            # The caller may be gone: then nobody asks, and that is no fault.
+            if not waiter.done() and problem is not None:
+                waiter.set_exception(problem)
+            elif not waiter.done():
+                waiter.set_result(done.result())
+
+        task.add_done_callback(arrived)
+        return await waiter
 
     async def finish(self) -> None:
         """Wait for every journey that is under way, on shutdown."""
@@ -182,16 +190,13 @@ class Journey:
             closing = replace(closing, claim_state=state, sealed_result=sealed)
         if retry_of:
             closing.row["retry_of"] = retry_of
-        written = [self._writer.close(closing)]
+        durable = self._writer.close(closing)
         if retry_of and answer.succeeded:
-            written.append(self._writer.close(rows.settled(retry_of, now, closing.row)))
+            self._writer.close(rows.settled(retry_of, now, closing.row))
         metrics.observe(call.action, result, time.monotonic() - call.started)
         # The truth is told even where the journal is away just now: the writer keeps the outcome until it is written.
-        done, waiting = await asyncio.wait(written, timeout=_OUTCOME_PATIENCE)
-        if waiting:
+        if not await durable:
             log(_logger, logging.WARNING, "answered before the outcome was durable", action_id=action_id)
-        for future in done:
-            future.exception()
 
     async def _of_another(self, call: Call, claim: records.Claim, opened: records.Opened) -> Result:
         """The key is held by another action: answer with its outcome, once there is one."""

@@ -44,12 +44,13 @@ class Wishes:
 
     def dates(self, given: Iterable[tuple[str, str]]) -> list[Problem]:
         """Return what is wrong with dates given as (path, YYYY-MM-DD or empty): they must lie ahead, and not too far."""
+        given = [(path, text) for path, text in given if text]
+        if not given:
+            return []
         today = self._clock().astimezone(self.tenant.zone).date()
         farthest = today + timedelta(days=self.tenant.farthest_date_days)
         problems = []
         for path, text in given:
-            if not text:
-                continue
             day = date.fromisoformat(text)
             if day < today:
                 problems.append(Problem(path=path, rule="date.past", message="This day has passed."))

@@ -58,7 +58,7 @@ class JournalWriter:
         self._window = timedelta(seconds=derived_window)
         self._connection: psycopg.AsyncConnection[DictRow] | None = None
         self._opens: deque[tuple[Opening, asyncio.Future[Opened]]] = deque()
-        self._closes: deque[tuple[Closing, asyncio.Future[None]]] = deque()
+        self._closes: deque[tuple[Closing, asyncio.Future[bool]]] = deque()
         self._again = False
         self._executing = 0
         self._committed_at = 0.0
@@ -74,9 +74,12 @@ class JournalWriter:
         self._executing += opening.type == INTENT and opened.won
         return opened
 
-    def close(self, closing: Closing) -> asyncio.Future[None]:
-        """Queue `closing`; the future is done once it is durable. It is written even if nobody waits for that."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def close(self, closing: Closing) -> asyncio.Future[bool]:
+        """Queue `closing`. It is written even if nobody waits for that.
+
+        The future says True once it is durable, and False where the journal is away: then it is kept and written later.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._closes.append((closing, future))
         self._executing = max(0, self._executing - (closing.type == OUTCOME))
         self._wake.set()
@@ -147,7 +150,7 @@ class JournalWriter:
             _answer(opens, closes, rows)
             self._again = self._again and bool(self._closes)
 
-    def _take(self) -> tuple[list[tuple[Opening, asyncio.Future[Opened]]], list[tuple[Closing, asyncio.Future[None]]]]:
+    def _take(self) -> tuple[list[tuple[Opening, asyncio.Future[Opened]]], list[tuple[Closing, asyncio.Future[bool]]]]:
         """Take what fits into one commit. Two openings that want the same key cannot share one."""
         opens: list[tuple[Opening, asyncio.Future[Opened]]] = []
         later: list[tuple[Opening, asyncio.Future[Opened]]] = []
@@ -186,7 +189,7 @@ class JournalWriter:
             return await cursor.fetchall()
 
     async def _database_away(
-        self, opens: list[tuple[Opening, asyncio.Future[Opened]]], closes: list[tuple[Closing, asyncio.Future[None]]]
+        self, opens: list[tuple[Opening, asyncio.Future[Opened]]], closes: list[tuple[Closing, asyncio.Future[bool]]]
     ) -> None:
         """Fail what was to be taken in, keep what was to be closed, and wait a moment before the next attempt."""
         log(_logger, logging.WARNING, "journal cannot be written", openings=len(opens), closings=len(closes))
@@ -194,6 +197,9 @@ class JournalWriter:
         if connection is not None:
             with contextlib.suppress(psycopg.Error):
                 await connection.close()
+        for _, done in closes:
+            if not done.done():
+                done.set_result(False)
         self._closes.extendleft(reversed(closes))
         waiting = [*opens, *self._opens]
         self._opens.clear()
@@ -216,7 +222,7 @@ class JournalWriter:
             self._closes.clear()
 
     async def _one_by_one(
-        self, opens: list[tuple[Opening, asyncio.Future[Opened]]], closes: list[tuple[Closing, asyncio.Future[None]]]
+        self, opens: list[tuple[Opening, asyncio.Future[Opened]]], closes: list[tuple[Closing, asyncio.Future[bool]]]
     ) -> None:
         """Postgres refused the batch: find the item that it refuses and let the others through."""
         for closing, done in closes:
@@ -233,7 +239,7 @@ class JournalWriter:
                     sqlstate=problem.sqlstate,
                 )
                 if not done.done():
-                    done.set_exception(JournalUnavailable("the outcome was refused"))
+                    done.set_result(False)
         for opening, future in opens:
             try:
                 _answer([(opening, future)], [], await self._commit([opening.item()], []))
@@ -256,7 +262,7 @@ def _abandoned(opening: Opening) -> Closing:
 
 def _answer(
     opens: Iterable[tuple[Opening, asyncio.Future[Opened]]],
-    closes: Iterable[tuple[Closing, asyncio.Future[None]]],
+    closes: Iterable[tuple[Closing, asyncio.Future[bool]]],
     rows: Iterable[DictRow],
 ) -> None:
     by_action = {row["action_id"]: row for row in rows}
@@ -280,4 +286,4 @@ def _answer(
         )
     for _, done in closes:
         if not done.done():
-            done.set_result(None)
+            done.set_result(True)
