@@ -39,20 +39,20 @@ def validate_descriptor_set() -> bytes:
     return result.SerializeToString()
 
 
-def generate(out: Path) -> None:
-    """Write the generated tree under `out`: `python/…` and the image `contract.binpb` with source info."""
+def generate(out: Path, contract: Path = ROOT / "proto") -> None:
+    """Write what `contract` generates under `out`: `python/…` and the image `contract.binpb` with source info."""
     import google.api.annotations_pb2
     from grpc_tools import protoc
 
     site = Path(google.api.annotations_pb2.__file__).parents[2]
     well_known = str(resources.files("grpc_tools").joinpath("_proto"))
-    sources = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto").rglob("*.proto"))
+    sources = sorted(str(path.relative_to(contract)) for path in contract.rglob("*.proto"))
     python = out / "python"
     python.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         validate_set = Path(scratch) / "validate.binpb"
         validate_set.write_bytes(validate_descriptor_set())
-        includes = [f"-I{ROOT / 'proto'}", f"-I{site}", f"-I{well_known}", f"--descriptor_set_in={validate_set}"]
+        includes = [f"-I{contract}", f"-I{site}", f"-I{well_known}", f"--descriptor_set_in={validate_set}"]
         binaries = Path(sys.executable).parent
         typed = [
             f"--plugin=protoc-gen-mypy={binaries / 'protoc-gen-mypy'}",

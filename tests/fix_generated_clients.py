@@ -26,11 +26,15 @@ BUF = Path(sys.executable).parent / "buf"
 CACHE = Path(sys.prefix) / "generated-clients"
 SOURCES = Path(__file__).parent / "contract"
 _BUILD_SECONDS = 600
-# What stands for the registry's plugins here; grpc-gateway is what these tests add to the template.
-_LOCAL_PLUGINS = {
-    "buf.build/protocolbuffers/go": "protoc-gen-go",
-    "buf.build/grpc/go": "protoc-gen-go-grpc",
-    "buf.build/bufbuild/es": "protoc-gen-es",
+# What stands for the registry's plugins here; grpc-gateway is what these tests add to the template. gRPC for Python is no
+# program of its own: it is a part of grpcio-tools' protoc, which buf does not ask for it.
+_PROTOC = [sys.executable, "-m", "grpc_tools.protoc"]
+_LOCAL_PLUGINS: dict[str, dict[str, Any]] = {
+    "buf.build/protocolbuffers/python": {"protoc_builtin": "python", "protoc_path": _PROTOC},
+    "buf.build/protocolbuffers/pyi": {"protoc_builtin": "pyi", "protoc_path": _PROTOC},
+    "buf.build/protocolbuffers/go": {"local": "protoc-gen-go"},
+    "buf.build/grpc/go": {"local": "protoc-gen-go-grpc"},
+    "buf.build/bufbuild/es": {"local": "protoc-gen-es"},
 }
 GATEWAY_PLUGIN = {"local": "protoc-gen-grpc-gateway", "opt": "paths=source_relative", "out": "clients/go"}
 
@@ -68,8 +72,8 @@ def typescript_program() -> Path:
 def generate(out: str, into: Path, plugins: Path, *, extra: Sequence[Mapping[str, Any]] = ()) -> None:
     """Run `buf generate` with those plugins of `buf.gen.yaml` that write to `out`, installed in `plugins`."""
     template = yaml.safe_load((ROOT / "buf.gen.yaml").read_text(encoding="utf-8"))
-    chosen = [plugin for plugin in template["plugins"] if plugin["out"] == out]
-    local = [{"local": _LOCAL_PLUGINS[plugin.pop("remote")], **plugin} for plugin in chosen]
+    chosen = [plugin for plugin in template["plugins"] if plugin["out"] == out and plugin["remote"] in _LOCAL_PLUGINS]
+    local = [{**_LOCAL_PLUGINS[plugin.pop("remote")], **plugin} for plugin in chosen]
     template["plugins"] = [{**plugin, "out": str(into)} for plugin in (*local, *extra)]
     environment = {**os.environ, "PATH": f"{plugins}{os.pathsep}{os.environ['PATH']}"}
     run([str(BUF), "generate", "--template", json.dumps(template)], ROOT, environment)
