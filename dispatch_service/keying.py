@@ -5,7 +5,6 @@ Above: the journey and recovery. Below: the keyring.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +19,8 @@ from service_kit.contract.tools import tools_by_rpc
 from service_kit.keys import Keyring
 
 _PLAN_PURPOSE = "plan"
+# Enough to be unguessable on the telephone, and not the whole of what the tool takes as its key.
+_REFERENCE_DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,5 +115,4 @@ class Keying:
 
 def reference(prefix: str, tool_key: str) -> str:
     """Return our own reference to what an action made: the same for every repetition of it."""
-    raw = bytes.fromhex(tool_key.removeprefix("act_"))
-    return f"{prefix}_{base64.b32encode(raw[:10]).decode().lower().rstrip('=')}"
+    return f"{prefix}_{tool_key.removeprefix('act_')[:_REFERENCE_DIGITS]}"

@@ -32,8 +32,8 @@ _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
 # As many actions under way make it worth while to gather; one alone never waits.
 _SIBLINGS = 8
-_GATHER_SECONDS_EACH = 0.0002
-_LONGEST_GATHER_SECONDS = 0.005
+_GATHER_SECONDS_EACH = 0.0003
+_LONGEST_GATHER_SECONDS = 0.01
 # A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
 # once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
 _SESSION = (

@@ -42,15 +42,22 @@ class Malformed(ValueError):
 
 def one_line(text: str) -> str:
     """NFC, without control and bidirectional characters, white space folded, ends trimmed."""
-    if text.isascii() and text.isprintable() and "  " not in text:
+    if _is_plain(text):
         return text.strip()
     cleaned = _ONE_LINE_NOISE.sub("", unicodedata.normalize("NFC", text))
     return _WHITE_SPACE.sub(" ", cleaned).strip()
 
 
+def _is_plain(text: str) -> bool:
+    """Whether there is nothing to clean but the ends: printable text has no control, format or odd space characters."""
+    if "  " in text or not text.isprintable():
+        return False
+    return text.isascii() or ("\ufffc" not in text and unicodedata.is_normalized("NFC", text))
+
+
 def multi_line(text: str) -> str:
     """As `one_line`, keeping line breaks (as `\\n`, at most one empty line between paragraphs)."""
-    if text.isascii() and text.isprintable() and "  " not in text:
+    if _is_plain(text):
         return text.strip()
     cleaned = _LINE_END.sub("\n", unicodedata.normalize("NFC", text))
     cleaned = _BLANKS.sub(" ", _MULTI_LINE_NOISE.sub("", cleaned))
