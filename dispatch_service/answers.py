@@ -5,6 +5,7 @@ Above: the journey. Below: cards and the published error codes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from dispatch_service.cards import build
 from dispatch_service.tenant import Tenant
 from service_kit.contract.problems import Problem
 from service_kit.contract.render import arguments
+from service_kit.logging import log
 
+_logger = logging.getLogger(__name__)
 Result = dispatch_service_pb2.DispatchResult
 
 MISSING, INVALID, DOWN, UNKNOWN = "MISSING_FIELDS", "INVALID_ARGUMENT", "INTEGRATION_DOWN", "OUTCOME_UNKNOWN"
@@ -52,8 +55,7 @@ class Answers:
     def of_tool(self, action: str, correlation_id: str, plan: Plan, answer: ToolAnswer, reference_key: str) -> Result:
         """The answer to an action whose tool was called."""
         if answer.succeeded:
-            shown = self._actions.present(plan, answer.result, reference_key)
-            return _result(action, correlation_id, ok=True, shown=shown)
+            return _result(action, correlation_id, ok=True, shown=self._shown(plan, answer, reference_key))
         if answer.possible_effect:
             code, details = UNKNOWN, _SENTENCES[UNKNOWN]
         else:
@@ -68,6 +70,14 @@ class Answers:
             )
         self._add_fallback(result, code)
         return result
+
+    def _shown(self, plan: Plan, answer: ToolAnswer, reference_key: str) -> dispatch_service_pb2.ActionResult:
+        try:
+            return self._actions.present(plan, answer.result, reference_key)
+        except Exception:
+            # It is done, whatever the tool says of it: that must be said and journalled, if without a card.
+            log(_logger, logging.ERROR, "a tool's result cannot be shown", exc_info=True, presenter=plan.presenter)
+            return dispatch_service_pb2.ActionResult(message="Done. We will be in touch with the details.")
 
     def of_view(self, action: str, correlation_id: str, plan: Plan, reference_key: str) -> Result:
         """The answer to an action that needed no tool."""

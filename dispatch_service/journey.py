@@ -159,14 +159,19 @@ class Journey:
     async def _call_tool(self, call: Call, plan: Plan, key: str) -> ToolAnswer:
         if plan.tool is None:
             raise ValueError("a plan without a tool is not executed")
-        return await self._adapter.call(
-            plan.tool,
-            plan.arguments,
-            principal=call.principal,
-            correlation_id=call.correlation_id,
-            key=key,
-            seconds=self._limits.tool,
-        )
+        try:
+            return await self._adapter.call(
+                plan.tool,
+                plan.arguments,
+                principal=call.principal,
+                correlation_id=call.correlation_id,
+                key=key,
+                seconds=self._limits.tool,
+            )
+        except Exception:
+            # Whatever broke here, the intent is written: it has to get an outcome, and the honest one is that nobody knows.
+            log(_logger, logging.ERROR, "a tool call broke on our side", exc_info=True, tool=plan.tool.name)
+            return ToolAnswer(succeeded=False, possible_effect=not plan.tool.reads_only, code="CALL_BROKE", retryable=True)
 
     async def _record(
         self,

@@ -63,6 +63,7 @@ class JournalWriter:
         self._executing = 0
         self._committed_at = 0.0
         self._wake = asyncio.Event()
+        self._connecting = asyncio.Lock()
         self._stopping = False
 
     async def open(self, opening: Opening) -> Opened:
@@ -116,17 +117,15 @@ class JournalWriter:
 
     async def connect(self) -> None:
         """Open the writer's connection and start its chain. Raises DatabaseUnavailable."""
-        if self.connected:
-            return
-        async with translated():
-            self._connection = await psycopg.AsyncConnection[DictRow].connect(
+        async with self._connecting, translated():
+            if self.connected:
+                return
+            connection = await psycopg.AsyncConnection[DictRow].connect(
                 self._url, autocommit=True, row_factory=dict_row, connect_timeout=3
             )
-            await self._connection.execute(_SESSION.format(milliseconds=int(self._timeout * 1000)).encode())
-            await self._connection.execute(
-                QUERIES["start_chain"].encode() + b" on conflict (writer_id) do update set alive_until = excluded.alive_until",
-                {"writer": self.writer_id, "lease": self._lease},
-            )
+            await connection.execute(_SESSION.format(milliseconds=int(self._timeout * 1000)).encode())
+            await connection.execute(QUERIES["start_chain"].encode(), {"writer": self.writer_id, "lease": self._lease})
+            self._connection = connection
 
     async def _gather(self) -> None:
         """Under load the next ones are about to come: commits that keep a small distance serve more of them each."""
@@ -173,7 +172,8 @@ class JournalWriter:
 
     async def _commit(self, opens: list[dict[str, Any]], closes: list[dict[str, Any]]) -> list[DictRow]:
         async with translated(), asyncio.timeout(self._timeout):
-            await self.connect()
+            if not self.connected:
+                await self.connect()
             if self._connection is None:
                 raise DatabaseUnavailable("no connection")
             cursor = await self._connection.execute(

@@ -1,9 +1,10 @@
 -- Named statements of the dispatch service. Above: journal, flow and asset modules, which name them.
 
 -- name: start_chain
--- Registers a writing process; its chain begins with a hash that no other chain has.
+-- Registers a writing process, or goes on after a lost connection; a chain begins with a hash that no other chain has.
 insert into dispatch.chain (writer_id, hash, alive_until)
 values (%(writer)s, sha256(convert_to(%(writer)s, 'UTF8')), now() + %(lease)s)
+on conflict (writer_id) do update set alive_until = excluded.alive_until
 
 -- name: renew_lease
 -- Says that a writing process is alive; its claims stay its own.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from tests.fix_dispatch import BOOKED, DispatchProcess, ScriptedAdapter, booking
+import pytest
+
+from tests.fix_dispatch import BOOKED, DispatchProcess, ScriptedAdapter, booking, succeeded
 
 BOOK = "HOUSECALL_PRO_BOOKING"
 
@@ -44,3 +47,30 @@ async def test_the_journal_holds_intent_and_outcome_and_no_personal_data(dispatc
     for secret in ("Wilhelmina", "Oddfellow", "6085550177", "555-0177", "wilma@", "Quince", "Biscuit", "53703"):
         assert secret not in everything
         assert secret not in dispatch.log
+
+
+@pytest.mark.parametrize("result", [{"startTime": "soon", "endTime": "later"}, {"startTime": 5, "endTime": []}, {"timeZone": {}}])
+async def test_a_result_that_cannot_be_shown_is_still_done_and_journalled(
+    dispatch: DispatchProcess, adapter: tuple[ScriptedAdapter, str], result: dict[str, Any]
+) -> None:
+    async def odd(request: Any) -> Any:
+        return succeeded(BOOKED | result)
+
+    adapter[0].behaviour = odd
+    answer = await dispatch.click(BOOK, booking(), key="odd")
+    assert answer["ok"] is True
+    assert [row["status"] for row in dispatch.rows("select status from dispatch.action")] == ["SUCCEEDED"]
+
+
+async def test_an_answer_of_the_adapter_that_cannot_be_read_leaves_the_outcome_unknown(
+    dispatch: DispatchProcess, adapter: tuple[ScriptedAdapter, str]
+) -> None:
+    async def garbled(request: Any) -> Any:
+        reply = succeeded(BOOKED)
+        reply.result_json = b"{not json"
+        return reply
+
+    adapter[0].behaviour = garbled
+    answer = await dispatch.click(BOOK, booking(), key="garbled")
+    assert answer["error"]["code"] == "OUTCOME_UNKNOWN"
+    assert [row["status"] for row in dispatch.rows("select status from dispatch.action")] == ["OUTCOME_UNKNOWN"]
