@@ -25,9 +25,13 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 def form_fields(descriptor: Descriptor, paths: Iterable[str]) -> list[card_pb2.FormField]:
-    """Return an input for each path that names a single value of a payload."""
+    """Return an input for each path that names a single value which a person can fill in: no message, no identifier."""
     found = ((path, _field_at(descriptor, path)) for path in paths)
-    return [_form_field(path, field) for path, field in found if field is not None and field.kind is not Kind.MESSAGE]
+    return [_form_field(path, field) for path, field in found if field is not None and _is_for_people(field)]
+
+
+def _is_for_people(field: FieldPlan) -> bool:
+    return field.kind is not Kind.MESSAGE and field.format != options_pb2.FORMAT_OPAQUE
 
 
 def _field_at(descriptor: Descriptor, path: str) -> FieldPlan | None:

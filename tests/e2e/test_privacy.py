@@ -17,7 +17,7 @@ TYPED = {
     "phone": "(608) 555-0191",
     "email": "xanthippe.z@zuckerhut.example",
 }
-ADDRESS = {"line1": "4711 Krakatoa Crescent", "line2": "Unit Omega", "city": "Madison", "state": "WI", "zip": "53711"}
+ADDRESS = {"line1": "4711 Krakatoa Crescent", "line2": "Unit Omega", "city": "Madison", "state": "WI", "zip": "53711-8842"}
 NOTES, PROBLEM, UNKNOWN = "The cockatiel is named Beelzebub", "Steam rises from the samovar", "Wolpertinger Strasse 9"
 SECRETS = [
     "Xanthippe",
@@ -27,7 +27,8 @@ SECRETS = [
     "zuckerhut.example",
     "Krakatoa",
     "Unit Omega",
-    "53711",
+    # Nine digits: five of them come by chance in any heap of hashes.
+    "53711-8842",
     "Beelzebub",
     "samovar",
     "Wolpertinger",
