@@ -16,6 +16,7 @@ from dispatch_service.journal import records
 from dispatch_service.keying import Keying
 from service_kit.contract.fields import plan_for
 from service_kit.contract.redact import redact
+from service_kit.contract.text import one_line
 
 
 def intent(call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...], keying: Keying) -> records.Opening:
@@ -108,7 +109,8 @@ def vendor_reference(plan: Plan, answer: ToolAnswer) -> str:
     if plan.tool is None:
         return ""
     secret = next((field.json_name for field in plan_for(plan.tool.output.DESCRIPTOR).fields if field.pii == "SECRET"), "")
-    return str(answer.result.get(secret, ""))[:200] if secret else ""
+    # A foreign system's text: what Postgres cannot store, or a screen should not show, does not belong in the log.
+    return one_line(str(answer.result.get(secret, ""))[:200]) if secret else ""
 
 
 def _received(call: Call, action_id: str, broken: set[str] | None = None) -> dict[str, Any]:

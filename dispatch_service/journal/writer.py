@@ -16,6 +16,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +31,7 @@ from service_kit.postgres import DatabaseRefused, DatabaseUnavailable, translate
 
 _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
+_BARE = frozenset({"status", "latency_ms", "updated_at"})
 # As many actions under way make it worth while to gather; one alone never waits.
 _SIBLINGS = 8
 _GATHER_SECONDS_EACH = 0.0003
@@ -240,6 +242,10 @@ class JournalWriter:
                 )
                 if not done.done():
                     done.set_result(False)
+                if set(closing.row) - _BARE:
+                    # An action must not stay under way for want of its details: what is certain is written without them.
+                    bare = {name: value for name, value in closing.row.items() if name in _BARE}
+                    self._closes.append((replace(closing, row=bare), asyncio.get_running_loop().create_future()))
         for opening, future in opens:
             try:
                 _answer([(opening, future)], [], await self._commit([opening.item()], []))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -49,7 +50,10 @@ async def test_the_journal_holds_intent_and_outcome_and_no_personal_data(dispatc
         assert secret not in dispatch.log
 
 
-@pytest.mark.parametrize("result", [{"startTime": "soon", "endTime": "later"}, {"startTime": 5, "endTime": []}, {"timeZone": {}}])
+@pytest.mark.parametrize(
+    "result",
+    [{"startTime": "soon", "endTime": "later"}, {"startTime": 5, "endTime": []}, {"timeZone": {}}, {"jobId": "job\x00\x1b[31m"}],
+)
 async def test_a_result_that_cannot_be_shown_is_still_done_and_journalled(
     dispatch: DispatchProcess, adapter: tuple[ScriptedAdapter, str], result: dict[str, Any]
 ) -> None:
@@ -74,3 +78,16 @@ async def test_an_answer_of_the_adapter_that_cannot_be_read_leaves_the_outcome_u
     answer = await dispatch.click(BOOK, booking(), key="garbled")
     assert answer["error"]["code"] == "OUTCOME_UNKNOWN"
     assert [row["status"] for row in dispatch.rows("select status from dispatch.action")] == ["OUTCOME_UNKNOWN"]
+
+
+async def test_an_outcome_whose_details_postgres_refuses_is_written_without_them(
+    dispatch: DispatchProcess, adapter: tuple[ScriptedAdapter, str]
+) -> None:
+    dispatch.rows("alter table dispatch.action add constraint no_reference check (vendor_reference = '')")
+    answer = await dispatch.click(BOOK, booking(), key="refused")
+    assert answer["ok"] is True
+    async with asyncio.timeout(10):
+        while dispatch.rows("select status from dispatch.action")[0]["status"] != "SUCCEEDED":
+            await asyncio.to_thread(lambda: None)
+    assert await dispatch.click(BOOK, booking(), key="refused") == answer
+    assert len(adapter[0].calls) == 1
