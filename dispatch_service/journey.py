@@ -32,6 +32,7 @@ from service_kit.logging import log
 
 _logger = logging.getLogger(__name__)
 Result = dispatch_service_pb2.DispatchResult
+_OTHER_REQUEST = "This idempotency key was used for something else."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,23 @@ class Limits:
 
     call: float
     tool: float
+
+
+class Leader:
+    """The first call of this process that asks for a key: whether it got it, and what came of it."""
+
+    def __init__(self, fingerprint: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.fingerprint = fingerprint
+        self.won: asyncio.Future[bool] = loop.create_future()
+        self.result: asyncio.Future[Result] = loop.create_future()
+
+    def failed(self, problem: BaseException) -> None:
+        """Tell whoever waits. Without followers nobody asks for the problem; that is no fault."""
+        if not self.won.done():
+            self.won.set_result(False)
+        self.result.set_exception(problem)
+        self.result.exception()
 
 
 class Journey:
@@ -66,7 +84,7 @@ class Journey:
         self._keying = keying
         self._limits = limits
         self._running: set[asyncio.Task[Result]] = set()
-        self._in_flight: dict[tuple[str, str, str, str], tuple[str, asyncio.Future[Result]]] = {}
+        self._leading: dict[tuple[str, str, str, str], Leader] = {}
 
     async def start(self, call: Call) -> Result:
         """Walk the journey to its end and return its result. The caller may be cancelled; the journey is not.
@@ -118,33 +136,36 @@ class Journey:
         return await self._actions.plan(call)
 
     async def _once(self, call: Call, plan: Plan, policy_ids: tuple[str, ...]) -> Result:
-        """Claim the key. Calls that repeat one which is under way share its outcome."""
+        """Claim the key. Calls that repeat one which is under way in this process share its outcome."""
         claim = self._keying.claim(call, plan)
-        under_way = self._in_flight.get(claim.scope)
-        if under_way is not None:
-            fingerprint, leader = under_way
-            if fingerprint != claim.fingerprint:
-                raise Refusal("CONFLICT", "This idempotency key was used for something else.")
-            metrics.REPLAYS.labels(call.action).inc()
-            return await asyncio.shield(leader)
-        shared: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._in_flight[claim.scope] = (claim.fingerprint, shared)
+        while (leader := self._leading.get(claim.scope)) is not None:
+            if leader.fingerprint == claim.fingerprint:
+                metrics.REPLAYS.labels(call.action).inc()
+                return await asyncio.shield(leader.result)
+            if await asyncio.shield(leader.won):
+                raise Refusal("CONFLICT", _OTHER_REQUEST)
+            # Another request asked for the key and did not get it: it says nothing of who holds it.
+            await asyncio.wait([leader.result])
+        leader = Leader(claim.fingerprint)
+        self._leading[claim.scope] = leader
         try:
-            result = await self._execute(call, plan, claim, policy_ids)
+            result = await self._execute(call, plan, claim, policy_ids, leader)
         except BaseException as problem:
-            shared.set_exception(problem)
-            # Without followers nobody asks for it; that is no fault.
-            shared.exception()
+            leader.failed(problem)
             raise
         finally:
-            del self._in_flight[claim.scope]
-        shared.set_result(result)
+            del self._leading[claim.scope]
+        leader.result.set_result(result)
         return result
 
-    async def _execute(self, call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...]) -> Result:
+    async def _execute(
+        self, call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...], leader: Leader | None = None
+    ) -> Result:
         """Journal the intent, call the tool, journal the outcome, answer."""
         opening = rows.intent(call, plan, claim, policy_ids, self._keying)
         opened = await self._writer.open(opening)
+        if leader is not None:
+            leader.won.set_result(opened.won)
         if claim is not None and not opened.won:
             return await self._of_another(call, claim, opened)
         answer = await self._call_tool(call, plan, opened.tool_key)
@@ -206,7 +227,7 @@ class Journey:
     async def _of_another(self, call: Call, claim: records.Claim, opened: records.Opened) -> Result:
         """The key is held by another action: answer with its outcome, once there is one."""
         if opened.fingerprint != claim.fingerprint:
-            raise Refusal("CONFLICT", "This idempotency key was used for something else.")
+            raise Refusal("CONFLICT", _OTHER_REQUEST)
         metrics.REPLAYS.labels(call.action).inc()
         held = opened if opened.state != records.IN_FLIGHT else None
         if held is None:
