@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -25,17 +24,13 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from dispatch_service.journal import QUERIES
-from dispatch_service.journal.records import ANCHOR, INTENT, OUTCOME, RETRYABLE, Closing, Opened, Opening
+from dispatch_service.journal.records import ANCHOR, OUTCOME, RETRYABLE, Closing, Opened, Opening
 from service_kit.logging import log
 from service_kit.postgres import DatabaseRefused, DatabaseUnavailable, translated
 
 _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
 _BARE = frozenset({"status", "latency_ms", "updated_at"})
-# As many actions under way make it worth while to gather; one alone never waits.
-_SIBLINGS = 8
-_GATHER_SECONDS_EACH = 0.0003
-_LONGEST_GATHER_SECONDS = 0.01
 # A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
 # once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
 _SESSION = (
@@ -62,8 +57,6 @@ class JournalWriter:
         self._opens: deque[tuple[Opening, asyncio.Future[Opened]]] = deque()
         self._closes: deque[tuple[Closing, asyncio.Future[bool]]] = deque()
         self._again = False
-        self._executing = 0
-        self._committed_at = 0.0
         self._wake = asyncio.Event()
         self._connecting = asyncio.Lock()
         self._stopping = False
@@ -73,9 +66,7 @@ class JournalWriter:
         future: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         self._opens.append((opening, future))
         self._wake.set()
-        opened = await future
-        self._executing += opening.type == INTENT and opened.won
-        return opened
+        return await future
 
     def close(self, closing: Closing) -> asyncio.Future[bool]:
         """Queue `closing`. It is written even if nobody waits for that.
@@ -84,7 +75,6 @@ class JournalWriter:
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._closes.append((closing, future))
-        self._executing = max(0, self._executing - (closing.type == OUTCOME))
         self._wake.set()
         return future
 
@@ -107,7 +97,6 @@ class JournalWriter:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            await self._gather()
             await self._write_waiting()
         if self._connection is not None:
             await self._connection.close()
@@ -129,15 +118,6 @@ class JournalWriter:
             await connection.execute(QUERIES["start_chain"].encode(), {"writer": self.writer_id, "lease": self._lease})
             self._connection = connection
 
-    async def _gather(self) -> None:
-        """Under load the next ones are about to come: commits that keep a small distance serve more of them each."""
-        if self._executing < _SIBLINGS:
-            return
-        distance = min(self._executing * _GATHER_SECONDS_EACH, _LONGEST_GATHER_SECONDS)
-        due = self._committed_at + distance - time.monotonic()
-        if due > 0:
-            await asyncio.sleep(due)
-
     async def _write_waiting(self) -> None:
         opens, closes = self._take()
         try:
@@ -147,7 +127,6 @@ class JournalWriter:
         except DatabaseRefused:
             await self._one_by_one(opens, closes)
         else:
-            self._committed_at = time.monotonic()
             _answer(opens, closes, rows)
             self._again = self._again and bool(self._closes)
 
