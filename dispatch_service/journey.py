@@ -29,6 +29,7 @@ from dispatch_service.keying import Keying
 from dispatch_service.policy import decide
 from service_kit.errors import Unavailable
 from service_kit.logging import log
+from service_kit.postgres import DatabaseError
 
 _logger = logging.getLogger(__name__)
 Result = dispatch_service_pb2.DispatchResult
@@ -218,11 +219,20 @@ class Journey:
             closing.row["retry_of"] = retry_of
         durable = self._writer.close(closing)
         if retry_of and answer.succeeded:
-            self._writer.close(rows.settled(retry_of, now, closing.row))
+            await self._settle(retry_of, now, closing)
         metrics.observe(call.action, result, time.monotonic() - call.started)
         # The truth is told even where the journal is away just now: the writer keeps the outcome until it is written.
         if not await durable:
             log(_logger, logging.WARNING, "answered before the outcome was durable", action_id=action_id)
+
+    async def _settle(self, retry_of: str, now: datetime, closing: records.Closing) -> None:
+        """Every earlier attempt whose outcome was not known has this one's: they shared the tool's key."""
+        try:
+            attempts = await self._claims.unsettled(retry_of)
+        except DatabaseError:
+            attempts = [retry_of]
+        for attempt in attempts:
+            self._writer.close(rows.settled(attempt, now, closing.row))
 
     async def _of_another(self, call: Call, claim: records.Claim, opened: records.Opened) -> Result:
         """The key is held by another action: answer with its outcome, once there is one."""

@@ -43,3 +43,8 @@ class ClaimReader:
                 )
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         return None
+
+    async def unsettled(self, action_id: str) -> list[str]:
+        """Return the attempts up to `action_id`, under the same claim, whose outcome is not known yet."""
+        rows = await self._database.fetch_all(QUERIES["unsettled_attempts"], {"action_id": action_id})
+        return [row["id"] for row in rows]

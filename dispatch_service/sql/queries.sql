@@ -26,6 +26,15 @@ select dispatch.append_events(%(writer)s, %(items)s::text::jsonb)
 -- A claim as it stands, for a caller that waits for another's outcome.
 select state, sealed_result, action_id, fingerprint from dispatch.claim where action_id = %(action_id)s
 
+-- name: unsettled_attempts
+-- The attempts under one claim, back from a given one, whose outcome is not known.
+with recursive attempts as (
+    select id, retry_of, status from dispatch.action where id = %(action_id)s
+    union all
+    select action.id, action.retry_of, action.status from dispatch.action join attempts on action.id = attempts.retry_of
+)
+select id from attempts where status = 'OUTCOME_UNKNOWN'
+
 -- name: adopt_orphans
 -- Takes over claims whose owner's lease ran out. Each orphan goes to one adopter.
 update dispatch.claim set owner = %(writer)s

@@ -241,3 +241,16 @@ async def test_a_stop_signal_lets_what_is_under_way_finish(dispatch: DispatchPro
     answer = await click
     assert answer["ok"] is True
     assert [row["status"] for row in dispatch.rows("select status from dispatch.action")] == ["SUCCEEDED"]
+
+
+async def test_the_retry_that_succeeds_settles_every_attempt_before_it(dispatch: DispatchProcess, adapter: Adapter) -> None:
+    async def lost(request: Any) -> adapter_service_pb2.InvokeToolResponse:
+        return LOST
+
+    adapter[0].behaviour, working = lost, adapter[0].behaviour
+    for _ in range(3):
+        await dispatch.click(BOOK, booking(), key="click-1")
+    adapter[0].behaviour = working
+    assert (await dispatch.click(BOOK, booking(), key="click-1"))["ok"] is True
+    await until(lambda: {row["status"] for row in dispatch.rows("select status from dispatch.action")} == {"SUCCEEDED"})
+    assert len(dispatch.rows("select 1 from dispatch.action")) == 4
