@@ -117,9 +117,6 @@ class _CountingServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
         finally:
             self._running -= 1
 
-    async def DispatchCardAction(self, request: Any, context: Any) -> dispatch_service_pb2.DispatchResult:
-        raise NotImplementedError
-
 
 @pytest.mark.parametrize("in_flight", [1, 8])
 async def test_the_grpc_generator_waits_for_every_call_and_counts_the_refused(tmp_path: Path, in_flight: int) -> None:
