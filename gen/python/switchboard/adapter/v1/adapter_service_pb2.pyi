@@ -3,8 +3,10 @@
 isort:skip_file
 The adapter's internal contract: how the dispatch service has tools called. It is not reachable from outside."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -135,6 +137,7 @@ class InvokeToolRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     server: _builtins.str
     """server is the MCP server's name."""
     tool: _builtins.str
@@ -147,6 +150,10 @@ class InvokeToolRequest(_message.Message):
     """idempotency_key makes the call repeatable where the tool is idempotent; empty on reads."""
     correlation_id: _builtins.str
     """correlation_id finds the call in every log."""
+    dry_run: _builtins.bool
+    """dry_run asks what the call would do, and does nothing: result_json is then a switchboard.tool.v1.Preview. A server that
+    cannot say is not called; the outcome is TOOL_OUTCOME_REFUSED with the code PREVIEW_UNAVAILABLE.
+    """
     @_builtins.property
     def principal(self) -> Global___Principal:
         """principal is on whose behalf."""
@@ -160,14 +167,127 @@ class InvokeToolRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         correlation_id: _builtins.str = ...,
         principal: Global___Principal | None = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "correlation_id", b"correlation_id", "idempotency_key", b"idempotency_key", "principal", b"principal", "server", b"server", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "correlation_id", b"correlation_id", "dry_run", b"dry_run", "idempotency_key", b"idempotency_key", "principal", b"principal", "server", b"server", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InvokeToolRequest: _TypeAlias = InvokeToolRequest  # noqa: Y015
+
+@_typing.final
+class InvokeToolsRequest(_message.Message):
+    """InvokeToolsRequest is calls that begin together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___NumberedCall]:
+        """calls are what to call."""
+
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[Global___NumberedCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvokeToolsRequest: _TypeAlias = InvokeToolsRequest  # noqa: Y015
+
+@_typing.final
+class NumberedCall(_message.Message):
+    """NumberedCall is one call of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    CALL_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """number tells the calls of one stream apart; it is the caller's choice and unique while the call is under way."""
+    timeout_ms: _builtins.int
+    """timeout_ms is how long the caller waits for it, in milliseconds."""
+    @_builtins.property
+    def call(self) -> Global___InvokeToolRequest:
+        """call is what to call."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+        call: Global___InvokeToolRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "number", b"number", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NumberedCall: _TypeAlias = NumberedCall  # noqa: Y015
+
+@_typing.final
+class InvokeToolsResponse(_message.Message):
+    """InvokeToolsResponse is answers that were ready together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___NumberedAnswer]:
+        """answers are what became of calls."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___NumberedAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvokeToolsResponse: _TypeAlias = InvokeToolsResponse  # noqa: Y015
+
+@_typing.final
+class NumberedAnswer(_message.Message):
+    """NumberedAnswer is what became of one call of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """number is the call's."""
+    fault: _builtins.str
+    """fault is the error code of an adapter that could not work, and then nothing was called."""
+    @_builtins.property
+    def answer(self) -> Global___InvokeToolResponse:
+        """answer is what is known of it; not set where the adapter itself could not work."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        answer: Global___InvokeToolResponse | None = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "fault", b"fault", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NumberedAnswer: _TypeAlias = NumberedAnswer  # noqa: Y015
 
 @_typing.final
 class InvokeToolResponse(_message.Message):

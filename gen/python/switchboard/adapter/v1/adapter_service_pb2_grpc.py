@@ -40,6 +40,11 @@ class AdapterServiceStub:
                 request_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolRequest.SerializeToString,
                 response_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolResponse.FromString,
                 _registered_method=True)
+        self.InvokeTools = channel.stream_stream(
+                '/switchboard.adapter.v1.AdapterService/InvokeTools',
+                request_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsRequest.SerializeToString,
+                response_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsResponse.FromString,
+                _registered_method=True)
         self.CheckServer = channel.unary_unary(
                 '/switchboard.adapter.v1.AdapterService/CheckServer',
                 request_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.CheckServerRequest.SerializeToString,
@@ -59,6 +64,15 @@ class AdapterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InvokeTools(self, request_iterator, context):
+        """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
+        are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
+        under way on it end with it, and their callers do not know what became of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckServer(self, request, context):
         """CheckServer says whether a server and what is behind it answer now.
         """
@@ -73,6 +87,11 @@ def add_AdapterServiceServicer_to_server(servicer, server):
                     servicer.InvokeTool,
                     request_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolRequest.FromString,
                     response_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolResponse.SerializeToString,
+            ),
+            'InvokeTools': grpc.stream_stream_rpc_method_handler(
+                    servicer.InvokeTools,
+                    request_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsRequest.FromString,
+                    response_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsResponse.SerializeToString,
             ),
             'CheckServer': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckServer,
@@ -108,6 +127,33 @@ class AdapterService:
             '/switchboard.adapter.v1.AdapterService/InvokeTool',
             switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolRequest.SerializeToString,
             switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InvokeTools(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/switchboard.adapter.v1.AdapterService/InvokeTools',
+            switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsRequest.SerializeToString,
+            switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,11 @@ class AdapterServiceStub:
     """InvokeTool calls one tool within the caller's deadline. Whatever becomes of the call is answered in the response; a gRPC
     error status means that the adapter itself could not work (UNAVAILABLE: the mapping cannot be read; nothing was called).
     """
+    InvokeTools: _grpc.StreamStreamMultiCallable[_adapter_service_pb2.InvokeToolsRequest, _adapter_service_pb2.InvokeToolsResponse]
+    """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
+    are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
+    under way on it end with it, and their callers do not know what became of them.
+    """
     CheckServer: _grpc.UnaryUnaryMultiCallable[_adapter_service_pb2.CheckServerRequest, _adapter_service_pb2.CheckServerResponse]
     """CheckServer says whether a server and what is behind it answer now."""
 
@@ -48,6 +53,11 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     InvokeTool: _aio.UnaryUnaryMultiCallable[_adapter_service_pb2.InvokeToolRequest, _adapter_service_pb2.InvokeToolResponse]  # type: ignore[assignment]
     """InvokeTool calls one tool within the caller's deadline. Whatever becomes of the call is answered in the response; a gRPC
     error status means that the adapter itself could not work (UNAVAILABLE: the mapping cannot be read; nothing was called).
+    """
+    InvokeTools: _aio.StreamStreamMultiCallable[_adapter_service_pb2.InvokeToolsRequest, _adapter_service_pb2.InvokeToolsResponse]  # type: ignore[assignment]
+    """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
+    are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
+    under way on it end with it, and their callers do not know what became of them.
     """
     CheckServer: _aio.UnaryUnaryMultiCallable[_adapter_service_pb2.CheckServerRequest, _adapter_service_pb2.CheckServerResponse]  # type: ignore[assignment]
     """CheckServer says whether a server and what is behind it answer now."""
@@ -63,6 +73,17 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_adapter_service_pb2.InvokeToolResponse, _abc.Awaitable[_adapter_service_pb2.InvokeToolResponse]]:
         """InvokeTool calls one tool within the caller's deadline. Whatever becomes of the call is answered in the response; a gRPC
         error status means that the adapter itself could not work (UNAVAILABLE: the mapping cannot be read; nothing was called).
+        """
+
+    @_abc_1.abstractmethod
+    def InvokeTools(
+        self,
+        request_iterator: _MaybeAsyncIterator[_adapter_service_pb2.InvokeToolsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_adapter_service_pb2.InvokeToolsResponse], _abc.AsyncIterator[_adapter_service_pb2.InvokeToolsResponse]]:
+        """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
+        are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
+        under way on it end with it, and their callers do not know what became of them.
         """
 
     @_abc_1.abstractmethod

@@ -26,17 +26,26 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from switchboard.options.v1 import options_pb2 as switchboard_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-switchboard/audit/v1/action_log_service.proto\x12\x14switchboard.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x05\n\x0e\x41\x63tionLogEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x31\n\x10payload_redacted\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x06status\x18\x05 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatus\x12\x10\n\x08mcp_tool\x18\x06 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63orrelation_id\x18\t \x01(\t\x12\x0e\n\x06tenant\x18\n \x01(\t\x12\r\n\x05\x61\x63tor\x18\x0b \x01(\t\x12\x0c\n\x04tier\x18\x0c \x01(\t\x12\x0e\n\x06origin\x18\r \x01(\t\x12\x12\n\ninput_hash\x18\x0e \x01(\t\x12\x13\n\x0boutput_hash\x18\x0f \x01(\t\x12\x12\n\nredactions\x18\x10 \x03(\t\x12\x12\n\nlatency_ms\x18\x11 \x01(\x05\x12\x12\n\nerror_code\x18\x12 \x01(\t\x12\x15\n\rerror_details\x18\x13 \x01(\t\x12\x12\n\npolicy_ids\x18\x14 \x03(\t\x12\x18\n\x10vendor_reference\x18\x15 \x01(\t\x12\x10\n\x08retry_of\x18\x16 \x01(\t\x12.\n\nupdated_at\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06\x65vents\x18\x18 \x03(\x0b\x32!.switchboard.audit.v1.ActionEvent\x12@\n\x06\x63lient\x18\x19 \x03(\x0b\x32\x30.switchboard.audit.v1.ActionLogEntry.ClientEntry\x1a-\n\x0b\x43lientEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa6\x01\n\x0b\x41\x63tionEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatus\x12\r\n\x05\x63hain\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\t\x12\x0c\n\x04hash\x18\x06 \x01(\t\"\xd1\x02\n\x14ListActionLogRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x06\x61\x63tion\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12<\n\x06status\x18\x03 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\x0e\x63orrelation_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"g\n\x15ListActionLogResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.switchboard.audit.v1.ActionLogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x18GetActionLogEntryRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\x8c\x01\n\x15WatchActionLogRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x06\x61\x63tion\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12<\n\x06status\x18\x03 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\"M\n\x16WatchActionLogResponse\x12\x33\n\x05\x65ntry\x18\x01 \x01(\x0b\x32$.switchboard.audit.v1.ActionLogEntry*\xcb\x01\n\x0c\x41\x63tionStatus\x12\x1d\n\x19\x41\x43TION_STATUS_UNSPECIFIED\x10\x00\x12\x0c\n\x08RECEIVED\x10\x01\x12\x0c\n\x08REJECTED\x10\x02\x12\x19\n\x15PENDING_AUTHORIZATION\x10\x03\x12\r\n\tEXECUTING\x10\x04\x12\r\n\tSUCCEEDED\x10\x05\x12\n\n\x06\x46\x41ILED\x10\x06\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x07\x12\n\n\x06\x44\x45NIED\x10\x08\x12\x0b\n\x07\x45XPIRED\x10\t\x12\r\n\tCANCELLED\x10\n2\xaf\x03\n\x10\x41\x63tionLogService\x12\x81\x01\n\rListActionLog\x12*.switchboard.audit.v1.ListActionLogRequest\x1a+.switchboard.audit.v1.ListActionLogResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/action-log\x12\x87\x01\n\x11GetActionLogEntry\x12..switchboard.audit.v1.GetActionLogEntryRequest\x1a$.switchboard.audit.v1.ActionLogEntry\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/action-log/{id}\x12\x8c\x01\n\x0eWatchActionLog\x12+.switchboard.audit.v1.WatchActionLogRequest\x1a,.switchboard.audit.v1.WatchActionLogResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/action-log:watch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-switchboard/audit/v1/action_log_service.proto\x12\x14switchboard.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$switchboard/options/v1/options.proto\"\x8d\x01\n\x13SettleActionRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x02\x18\x64\xc8\x01\x01\x12\x41\n\nsettlement\x18\x02 \x01(\x0e\x32 .switchboard.audit.v1.SettlementB\x0b\xbaH\x08\x82\x01\x02\x10\x01\xc8\x01\x01\x12\x1b\n\x05notes\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xe8\x07\xc0\xbb\x18\x05\"\xfa\x06\n\x0e\x41\x63tionLogEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x31\n\x10payload_redacted\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x06status\x18\x05 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatus\x12\x10\n\x08mcp_tool\x18\x06 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63orrelation_id\x18\t \x01(\t\x12\x0e\n\x06tenant\x18\n \x01(\t\x12\r\n\x05\x61\x63tor\x18\x0b \x01(\t\x12\x0c\n\x04tier\x18\x0c \x01(\t\x12\x0e\n\x06origin\x18\r \x01(\t\x12\x12\n\ninput_hash\x18\x0e \x01(\t\x12\x13\n\x0boutput_hash\x18\x0f \x01(\t\x12\x12\n\nredactions\x18\x10 \x03(\t\x12\x12\n\nlatency_ms\x18\x11 \x01(\x05\x12\x12\n\nerror_code\x18\x12 \x01(\t\x12\x15\n\rerror_details\x18\x13 \x01(\t\x12\x12\n\npolicy_ids\x18\x14 \x03(\t\x12\x18\n\x10vendor_reference\x18\x15 \x01(\t\x12\x10\n\x08retry_of\x18\x16 \x01(\t\x12.\n\nupdated_at\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06\x65vents\x18\x18 \x03(\x0b\x32!.switchboard.audit.v1.ActionEvent\x12@\n\x06\x63lient\x18\x19 \x03(\x0b\x32\x30.switchboard.audit.v1.ActionLogEntry.ClientEntry\x12\x0e\n\x06server\x18\x1a \x01(\t\x12\x18\n\x10\x61uthorization_id\x18\x1b \x01(\t\x12>\n\x05scope\x18\x1c \x03(\x0b\x32/.switchboard.audit.v1.ActionLogEntry.ScopeEntry\x1a-\n\x0b\x43lientEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nScopeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa6\x01\n\x0b\x41\x63tionEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatus\x12\r\n\x05\x63hain\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\t\x12\x0c\n\x04hash\x18\x06 \x01(\t\"\xd1\x02\n\x14ListActionLogRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x06\x61\x63tion\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12<\n\x06status\x18\x03 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\x0e\x63orrelation_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"g\n\x15ListActionLogResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.switchboard.audit.v1.ActionLogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x18GetActionLogEntryRequest\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\x8c\x01\n\x15WatchActionLogRequest\x12\x1b\n\tthread_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x06\x61\x63tion\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12<\n\x06status\x18\x03 \x01(\x0e\x32\".switchboard.audit.v1.ActionStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\"M\n\x16WatchActionLogResponse\x12\x33\n\x05\x65ntry\x18\x01 \x01(\x0b\x32$.switchboard.audit.v1.ActionLogEntry*K\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x08\n\x04\x44ONE\x10\x01\x12\x0c\n\x08NOT_DONE\x10\x02\x12\t\n\x05RETRY\x10\x03*\xcb\x01\n\x0c\x41\x63tionStatus\x12\x1d\n\x19\x41\x43TION_STATUS_UNSPECIFIED\x10\x00\x12\x0c\n\x08RECEIVED\x10\x01\x12\x0c\n\x08REJECTED\x10\x02\x12\x19\n\x15PENDING_AUTHORIZATION\x10\x03\x12\r\n\tEXECUTING\x10\x04\x12\r\n\tSUCCEEDED\x10\x05\x12\n\n\x06\x46\x41ILED\x10\x06\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x07\x12\n\n\x06\x44\x45NIED\x10\x08\x12\x0b\n\x07\x45XPIRED\x10\t\x12\r\n\tCANCELLED\x10\n2\xb9\x04\n\x10\x41\x63tionLogService\x12\x81\x01\n\rListActionLog\x12*.switchboard.audit.v1.ListActionLogRequest\x1a+.switchboard.audit.v1.ListActionLogResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/action-log\x12\x87\x01\n\x11GetActionLogEntry\x12..switchboard.audit.v1.GetActionLogEntryRequest\x1a$.switchboard.audit.v1.ActionLogEntry\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/action-log/{id}\x12\x8c\x01\n\x0eWatchActionLog\x12+.switchboard.audit.v1.WatchActionLogRequest\x1a,.switchboard.audit.v1.WatchActionLogResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/action-log:watch0\x01\x12\x87\x01\n\x0cSettleAction\x12).switchboard.audit.v1.SettleActionRequest\x1a$.switchboard.audit.v1.ActionLogEntry\"&\x82\xd3\xe4\x93\x02 \"\x1b/api/action-log/{id}:settle:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'switchboard.audit.v1.action_log_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SETTLEACTIONREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_SETTLEACTIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\007r\002\030d\310\001\001'
+  _globals['_SETTLEACTIONREQUEST'].fields_by_name['settlement']._loaded_options = None
+  _globals['_SETTLEACTIONREQUEST'].fields_by_name['settlement']._serialized_options = b'\272H\010\202\001\002\020\001\310\001\001'
+  _globals['_SETTLEACTIONREQUEST'].fields_by_name['notes']._loaded_options = None
+  _globals['_SETTLEACTIONREQUEST'].fields_by_name['notes']._serialized_options = b'\272H\005r\003\030\350\007\300\273\030\005'
   _globals['_ACTIONLOGENTRY_CLIENTENTRY']._loaded_options = None
   _globals['_ACTIONLOGENTRY_CLIENTENTRY']._serialized_options = b'8\001'
+  _globals['_ACTIONLOGENTRY_SCOPEENTRY']._loaded_options = None
+  _globals['_ACTIONLOGENTRY_SCOPEENTRY']._serialized_options = b'8\001'
   _globals['_LISTACTIONLOGREQUEST'].fields_by_name['thread_id']._loaded_options = None
   _globals['_LISTACTIONLOGREQUEST'].fields_by_name['thread_id']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_LISTACTIONLOGREQUEST'].fields_by_name['action']._loaded_options = None
@@ -63,24 +72,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIONLOGSERVICE'].methods_by_name['GetActionLogEntry']._serialized_options = b'\202\323\344\223\002\026\022\024/api/action-log/{id}'
   _globals['_ACTIONLOGSERVICE'].methods_by_name['WatchActionLog']._loaded_options = None
   _globals['_ACTIONLOGSERVICE'].methods_by_name['WatchActionLog']._serialized_options = b'\202\323\344\223\002\027\022\025/api/action-log:watch'
-  _globals['_ACTIONSTATUS']._serialized_start=1820
-  _globals['_ACTIONSTATUS']._serialized_end=2023
-  _globals['_ACTIONLOGENTRY']._serialized_start=194
-  _globals['_ACTIONLOGENTRY']._serialized_end=932
-  _globals['_ACTIONLOGENTRY_CLIENTENTRY']._serialized_start=887
-  _globals['_ACTIONLOGENTRY_CLIENTENTRY']._serialized_end=932
-  _globals['_ACTIONEVENT']._serialized_start=935
-  _globals['_ACTIONEVENT']._serialized_end=1101
-  _globals['_LISTACTIONLOGREQUEST']._serialized_start=1104
-  _globals['_LISTACTIONLOGREQUEST']._serialized_end=1441
-  _globals['_LISTACTIONLOGRESPONSE']._serialized_start=1443
-  _globals['_LISTACTIONLOGRESPONSE']._serialized_end=1546
-  _globals['_GETACTIONLOGENTRYREQUEST']._serialized_start=1548
-  _globals['_GETACTIONLOGENTRYREQUEST']._serialized_end=1595
-  _globals['_WATCHACTIONLOGREQUEST']._serialized_start=1598
-  _globals['_WATCHACTIONLOGREQUEST']._serialized_end=1738
-  _globals['_WATCHACTIONLOGRESPONSE']._serialized_start=1740
-  _globals['_WATCHACTIONLOGRESPONSE']._serialized_end=1817
-  _globals['_ACTIONLOGSERVICE']._serialized_start=2026
-  _globals['_ACTIONLOGSERVICE']._serialized_end=2457
+  _globals['_ACTIONLOGSERVICE'].methods_by_name['SettleAction']._loaded_options = None
+  _globals['_ACTIONLOGSERVICE'].methods_by_name['SettleAction']._serialized_options = b'\202\323\344\223\002 \"\033/api/action-log/{id}:settle:\001*'
+  _globals['_SETTLEMENT']._serialized_start=2153
+  _globals['_SETTLEMENT']._serialized_end=2228
+  _globals['_ACTIONSTATUS']._serialized_start=2231
+  _globals['_ACTIONSTATUS']._serialized_end=2434
+  _globals['_SETTLEACTIONREQUEST']._serialized_start=232
+  _globals['_SETTLEACTIONREQUEST']._serialized_end=373
+  _globals['_ACTIONLOGENTRY']._serialized_start=376
+  _globals['_ACTIONLOGENTRY']._serialized_end=1266
+  _globals['_ACTIONLOGENTRY_CLIENTENTRY']._serialized_start=1175
+  _globals['_ACTIONLOGENTRY_CLIENTENTRY']._serialized_end=1220
+  _globals['_ACTIONLOGENTRY_SCOPEENTRY']._serialized_start=1222
+  _globals['_ACTIONLOGENTRY_SCOPEENTRY']._serialized_end=1266
+  _globals['_ACTIONEVENT']._serialized_start=1269
+  _globals['_ACTIONEVENT']._serialized_end=1435
+  _globals['_LISTACTIONLOGREQUEST']._serialized_start=1438
+  _globals['_LISTACTIONLOGREQUEST']._serialized_end=1775
+  _globals['_LISTACTIONLOGRESPONSE']._serialized_start=1777
+  _globals['_LISTACTIONLOGRESPONSE']._serialized_end=1880
+  _globals['_GETACTIONLOGENTRYREQUEST']._serialized_start=1882
+  _globals['_GETACTIONLOGENTRYREQUEST']._serialized_end=1929
+  _globals['_WATCHACTIONLOGREQUEST']._serialized_start=1932
+  _globals['_WATCHACTIONLOGREQUEST']._serialized_end=2072
+  _globals['_WATCHACTIONLOGRESPONSE']._serialized_start=2074
+  _globals['_WATCHACTIONLOGRESPONSE']._serialized_end=2151
+  _globals['_ACTIONLOGSERVICE']._serialized_start=2437
+  _globals['_ACTIONLOGSERVICE']._serialized_end=3006
 # @@protoc_insertion_point(module_scope)

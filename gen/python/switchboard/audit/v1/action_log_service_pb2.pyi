@@ -21,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Settlement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SettlementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Settlement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SETTLEMENT_UNSPECIFIED: _Settlement.ValueType  # 0
+    """SETTLEMENT_UNSPECIFIED is never valid."""
+    DONE: _Settlement.ValueType  # 1
+    """DONE: it was carried out."""
+    NOT_DONE: _Settlement.ValueType  # 2
+    """NOT_DONE: it was not carried out, and may be asked for again with the same key."""
+    RETRY: _Settlement.ValueType  # 3
+    """RETRY: call the tool again with the same key and take its answer."""
+
+class Settlement(_Settlement, metaclass=_SettlementEnumTypeWrapper):
+    """Settlement is what an operator found out about an action, or wants done."""
+
+SETTLEMENT_UNSPECIFIED: Settlement.ValueType  # 0
+"""SETTLEMENT_UNSPECIFIED is never valid."""
+DONE: Settlement.ValueType  # 1
+"""DONE: it was carried out."""
+NOT_DONE: Settlement.ValueType  # 2
+"""NOT_DONE: it was not carried out, and may be asked for again with the same key."""
+RETRY: Settlement.ValueType  # 3
+"""RETRY: call the tool again with the same key and take its answer."""
+Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
+
 class _ActionStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -78,6 +106,36 @@ CANCELLED: ActionStatus.ValueType  # 10
 Global___ActionStatus: _TypeAlias = ActionStatus  # noqa: Y015
 
 @_typing.final
+class SettleActionRequest(_message.Message):
+    """SettleActionRequest settles one action."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the action."""
+    settlement: Global___Settlement.ValueType
+    """settlement is what was found out."""
+    notes: _builtins.str
+    """notes say how it was found out; they stay in the journal."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        settlement: Global___Settlement.ValueType = ...,
+        notes: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "notes", b"notes", "settlement", b"settlement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleActionRequest: _TypeAlias = SettleActionRequest  # noqa: Y015
+
+@_typing.final
 class ActionLogEntry(_message.Message):
     """ActionLogEntry is one action as people see it."""
 
@@ -85,6 +143,26 @@ class ActionLogEntry(_message.Message):
 
     @_typing.final
     class ClientEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ScopeEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
         KEY_FIELD_NUMBER: _builtins.int
@@ -128,6 +206,9 @@ class ActionLogEntry(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    SERVER_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id identifies the action, `act_…`."""
     thread_id: _builtins.str
@@ -164,6 +245,10 @@ class ActionLogEntry(_message.Message):
     """vendor_reference is the vendor's identifier of what was made, for operators only."""
     retry_of: _builtins.str
     """retry_of is the earlier action that this one repeats after a failure."""
+    server: _builtins.str
+    """server is the MCP server whose tool was called, empty where none was."""
+    authorization_id: _builtins.str
+    """authorization_id is the authorization that the action waited or waits for."""
     @_builtins.property
     def payload_redacted(self) -> _struct_pb2.Struct:
         """payload_redacted is the payload with personal data replaced by its class."""
@@ -191,6 +276,10 @@ class ActionLogEntry(_message.Message):
     @_builtins.property
     def client(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """client says where the call came from without telling: `session` and `address` as keyed hashes, `userAgent` as sent."""
+
+    @_builtins.property
+    def scope(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """scope says whose data it was about: `owner`, `building`, `resident` and `subject` as far as the arguments name them."""
 
     def __init__(
         self,
@@ -220,10 +309,13 @@ class ActionLogEntry(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         events: _abc.Iterable[Global___ActionEvent] | None = ...,
         client: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        server: _builtins.str = ...,
+        authorization_id: _builtins.str = ...,
+        scope: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "payload_redacted", b"payload_redacted", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "client", b"client", "correlation_id", b"correlation_id", "created_at", b"created_at", "error_code", b"error_code", "error_details", b"error_details", "events", b"events", "external_id", b"external_id", "id", b"id", "input_hash", b"input_hash", "latency_ms", b"latency_ms", "mcp_tool", b"mcp_tool", "origin", b"origin", "output_hash", b"output_hash", "payload_redacted", b"payload_redacted", "policy_ids", b"policy_ids", "redactions", b"redactions", "retry_of", b"retry_of", "status", b"status", "tenant", b"tenant", "thread_id", b"thread_id", "tier", b"tier", "updated_at", b"updated_at", "vendor_reference", b"vendor_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "authorization_id", b"authorization_id", "client", b"client", "correlation_id", b"correlation_id", "created_at", b"created_at", "error_code", b"error_code", "error_details", b"error_details", "events", b"events", "external_id", b"external_id", "id", b"id", "input_hash", b"input_hash", "latency_ms", b"latency_ms", "mcp_tool", b"mcp_tool", "origin", b"origin", "output_hash", b"output_hash", "payload_redacted", b"payload_redacted", "policy_ids", b"policy_ids", "redactions", b"redactions", "retry_of", b"retry_of", "scope", b"scope", "server", b"server", "status", b"status", "tenant", b"tenant", "thread_id", b"thread_id", "tier", b"tier", "updated_at", b"updated_at", "vendor_reference", b"vendor_reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

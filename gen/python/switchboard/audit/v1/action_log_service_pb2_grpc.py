@@ -51,6 +51,11 @@ class ActionLogServiceStub:
                 request_serializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.WatchActionLogRequest.SerializeToString,
                 response_deserializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.WatchActionLogResponse.FromString,
                 _registered_method=True)
+        self.SettleAction = channel.unary_unary(
+                '/switchboard.audit.v1.ActionLogService/SettleAction',
+                request_serializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.SettleActionRequest.SerializeToString,
+                response_deserializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.ActionLogEntry.FromString,
+                _registered_method=True)
 
 
 class ActionLogServiceServicer:
@@ -79,6 +84,14 @@ class ActionLogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SettleAction(self, request, context):
+        """SettleAction says what really became of an action whose outcome is unknown, or has it tried again with the same key. NOT_FOUND
+        where the caller's tenant has none by that id, FAILED_PRECONDITION where its outcome is not unknown (any more).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ActionLogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +109,11 @@ def add_ActionLogServiceServicer_to_server(servicer, server):
                     servicer.WatchActionLog,
                     request_deserializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.WatchActionLogRequest.FromString,
                     response_serializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.WatchActionLogResponse.SerializeToString,
+            ),
+            'SettleAction': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleAction,
+                    request_deserializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.SettleActionRequest.FromString,
+                    response_serializer=switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.ActionLogEntry.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +199,33 @@ class ActionLogService:
             '/switchboard.audit.v1.ActionLogService/WatchActionLog',
             switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.WatchActionLogRequest.SerializeToString,
             switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.WatchActionLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleAction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/switchboard.audit.v1.ActionLogService/SettleAction',
+            switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.SettleActionRequest.SerializeToString,
+            switchboard_dot_audit_dot_v1_dot_action__log__service__pb2.ActionLogEntry.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class ActionLogServiceStub:
     """GetActionLogEntry returns one entry with its history. NOT_FOUND where the caller's tenant has none by that id."""
     WatchActionLog: _grpc.UnaryStreamMultiCallable[_action_log_service_pb2.WatchActionLogRequest, _action_log_service_pb2.WatchActionLogResponse]
     """WatchActionLog streams entries as they are made or change, from now on. A browser reads it as server-sent events."""
+    SettleAction: _grpc.UnaryUnaryMultiCallable[_action_log_service_pb2.SettleActionRequest, _action_log_service_pb2.ActionLogEntry]
+    """SettleAction says what really became of an action whose outcome is unknown, or has it tried again with the same key. NOT_FOUND
+    where the caller's tenant has none by that id, FAILED_PRECONDITION where its outcome is not unknown (any more).
+    """
 
 @_typing.type_check_only
 class ActionLogServiceAsyncStub(ActionLogServiceStub):
@@ -55,6 +59,10 @@ class ActionLogServiceAsyncStub(ActionLogServiceStub):
     """GetActionLogEntry returns one entry with its history. NOT_FOUND where the caller's tenant has none by that id."""
     WatchActionLog: _aio.UnaryStreamMultiCallable[_action_log_service_pb2.WatchActionLogRequest, _action_log_service_pb2.WatchActionLogResponse]  # type: ignore[assignment]
     """WatchActionLog streams entries as they are made or change, from now on. A browser reads it as server-sent events."""
+    SettleAction: _aio.UnaryUnaryMultiCallable[_action_log_service_pb2.SettleActionRequest, _action_log_service_pb2.ActionLogEntry]  # type: ignore[assignment]
+    """SettleAction says what really became of an action whose outcome is unknown, or has it tried again with the same key. NOT_FOUND
+    where the caller's tenant has none by that id, FAILED_PRECONDITION where its outcome is not unknown (any more).
+    """
 
 class ActionLogServiceServicer(metaclass=_abc_1.ABCMeta):
     """ActionLogService shows what was asked for and what came of it, without personal data. Every RPC needs an operator's token:
@@ -84,5 +92,15 @@ class ActionLogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_action_log_service_pb2.WatchActionLogResponse], _abc.AsyncIterator[_action_log_service_pb2.WatchActionLogResponse]]:
         """WatchActionLog streams entries as they are made or change, from now on. A browser reads it as server-sent events."""
+
+    @_abc_1.abstractmethod
+    def SettleAction(
+        self,
+        request: _action_log_service_pb2.SettleActionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_action_log_service_pb2.ActionLogEntry, _abc.Awaitable[_action_log_service_pb2.ActionLogEntry]]:
+        """SettleAction says what really became of an action whose outcome is unknown, or has it tried again with the same key. NOT_FOUND
+        where the caller's tenant has none by that id, FAILED_PRECONDITION where its outcome is not unknown (any more).
+        """
 
 def add_ActionLogServiceServicer_to_server(servicer: ActionLogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

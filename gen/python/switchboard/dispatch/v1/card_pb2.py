@@ -27,7 +27,7 @@ from switchboard.booking.v1 import booking_pb2 as switchboard_dot_booking_dot_v1
 from switchboard.dispatch.v1 import action_pb2 as switchboard_dot_dispatch_dot_v1_dot_action__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"switchboard/dispatch/v1/card.proto\x12\x17switchboard.dispatch.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a$switchboard/booking/v1/booking.proto\x1a$switchboard/dispatch/v1/action.proto\"\xab\x05\n\nCardIntent\x12\x0f\n\x07\x63\x61rd_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32!.switchboard.dispatch.v1.CardFact\x12\x34\n\x07\x61\x63tions\x18\x06 \x03(\x0b\x32#.switchboard.dispatch.v1.CardAction\x12\x17\n\nexpires_at\x18\x07 \x01(\tH\x01\x88\x01\x01\x12T\n\x16service_recommendation\x18\n \x01(\x0b\x32\x32.switchboard.dispatch.v1.ServiceRecommendationBodyH\x00\x12L\n\x12\x61vailability_slots\x18\x0b \x01(\x0b\x32..switchboard.dispatch.v1.AvailabilitySlotsBodyH\x00\x12P\n\x14\x62ooking_confirmation\x18\x0c \x01(\x0b\x32\x30.switchboard.dispatch.v1.BookingConfirmationBodyH\x00\x12R\n\x15\x65stimate_confirmation\x18\r \x01(\x0b\x32\x31.switchboard.dispatch.v1.EstimateConfirmationBodyH\x00\x12\x44\n\x0emissing_fields\x18\x0e \x01(\x0b\x32*.switchboard.dispatch.v1.MissingFieldsBodyH\x00\x12\x39\n\x08\x66\x61llback\x18\x0f \x01(\x0b\x32%.switchboard.dispatch.v1.FallbackBodyH\x00\x42\x06\n\x04\x62odyB\r\n\x0b_expires_at\"(\n\x08\x43\x61rdFact\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x92\x02\n\nCardAction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x45\n\x08\x64ispatch\x18\x02 \x01(\x0b\x32\x31.switchboard.dispatch.v1.DispatchCardActionButtonH\x00\x12<\n\topen_form\x18\x03 \x01(\x0b\x32\'.switchboard.dispatch.v1.OpenFormButtonH\x00\x12\x33\n\x04\x63\x61ll\x18\x04 \x01(\x0b\x32#.switchboard.dispatch.v1.CallButtonH\x00\x12\x33\n\x04link\x18\x05 \x01(\x0b\x32#.switchboard.dispatch.v1.LinkButtonH\x00\x42\x06\n\x04kind\"u\n\x18\x44ispatchCardActionButton\x12/\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1f.switchboard.dispatch.v1.Action\x12(\n\x07prefill\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x1d\n\x0eOpenFormButton\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x19\n\nCallButton\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x19\n\nLinkButton\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x97\x01\n\x0eOfferedService\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12\x18\n\x10\x64uration_minutes\x18\x04 \x01(\x05\x12\x17\n\nprice_from\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x06 \x01(\tB\r\n\x0b_price_from\"V\n\x19ServiceRecommendationBody\x12\x39\n\x08services\x18\x01 \x03(\x0b\x32\'.switchboard.dispatch.v1.OfferedService\"\x9a\x01\n\x0bOfferedSlot\x12\x0f\n\x07slot_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x02 \x01(\t\x12\x12\n\nstart_time\x18\x03 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x04 \x01(\t\x12\x37\n\x0btime_window\x18\x05 \x01(\x0e\x32\".switchboard.booking.v1.TimeWindow\x12\r\n\x05label\x18\x06 \x01(\t\"s\n\x15\x41vailabilitySlotsBody\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x33\n\x05slots\x18\x03 \x03(\x0b\x32$.switchboard.dispatch.v1.OfferedSlot\"\xc5\x01\n\x17\x42ookingConfirmationBody\x12\x11\n\treference\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\t\x12\x16\n\tscheduled\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x17\n\nstart_time\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x65nd_time\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x11\n\ttime_zone\x18\x06 \x01(\tB\x0c\n\n_scheduledB\r\n\x0b_start_timeB\x0b\n\t_end_time\"Z\n\x18\x45stimateConfirmationBody\x12\x11\n\treference\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\t\x12\x17\n\x0fphotos_attached\x18\x03 \x01(\x05\"\x85\x01\n\tFormField\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\ninput_type\x18\x03 \x01(\t\x12\x15\n\x08required\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nmax_length\x18\x05 \x01(\x05\x12\x0f\n\x07options\x18\x06 \x03(\tB\x0b\n\t_required\"\xa2\x01\n\x11MissingFieldsBody\x12/\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1f.switchboard.dispatch.v1.Action\x12\x32\n\x06\x66ields\x18\x02 \x03(\x0b\x32\".switchboard.dispatch.v1.FormField\x12(\n\x07prefill\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"3\n\x0c\x46\x61llbackBody\x12\x11\n\tphone_key\x18\x01 \x01(\t\x12\x10\n\x08\x66orm_key\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"switchboard/dispatch/v1/card.proto\x12\x17switchboard.dispatch.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a$switchboard/booking/v1/booking.proto\x1a$switchboard/dispatch/v1/action.proto\"\x81\x06\n\nCardIntent\x12\x0f\n\x07\x63\x61rd_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32!.switchboard.dispatch.v1.CardFact\x12\x34\n\x07\x61\x63tions\x18\x06 \x03(\x0b\x32#.switchboard.dispatch.v1.CardAction\x12\x17\n\nexpires_at\x18\x07 \x01(\tH\x01\x88\x01\x01\x12T\n\x16service_recommendation\x18\n \x01(\x0b\x32\x32.switchboard.dispatch.v1.ServiceRecommendationBodyH\x00\x12L\n\x12\x61vailability_slots\x18\x0b \x01(\x0b\x32..switchboard.dispatch.v1.AvailabilitySlotsBodyH\x00\x12P\n\x14\x62ooking_confirmation\x18\x0c \x01(\x0b\x32\x30.switchboard.dispatch.v1.BookingConfirmationBodyH\x00\x12R\n\x15\x65stimate_confirmation\x18\r \x01(\x0b\x32\x31.switchboard.dispatch.v1.EstimateConfirmationBodyH\x00\x12\x44\n\x0emissing_fields\x18\x0e \x01(\x0b\x32*.switchboard.dispatch.v1.MissingFieldsBodyH\x00\x12\x39\n\x08\x66\x61llback\x18\x0f \x01(\x0b\x32%.switchboard.dispatch.v1.FallbackBodyH\x00\x12T\n\x16\x61uthorization_required\x18\x10 \x01(\x0b\x32\x32.switchboard.dispatch.v1.AuthorizationRequiredBodyH\x00\x42\x06\n\x04\x62odyB\r\n\x0b_expires_at\"(\n\x08\x43\x61rdFact\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xcb\x02\n\nCardAction\x12\r\n\x05label\x18\x01 \x01(\t\x12\x45\n\x08\x64ispatch\x18\x02 \x01(\x0b\x32\x31.switchboard.dispatch.v1.DispatchCardActionButtonH\x00\x12<\n\topen_form\x18\x03 \x01(\x0b\x32\'.switchboard.dispatch.v1.OpenFormButtonH\x00\x12\x33\n\x04\x63\x61ll\x18\x04 \x01(\x0b\x32#.switchboard.dispatch.v1.CallButtonH\x00\x12\x33\n\x04link\x18\x05 \x01(\x0b\x32#.switchboard.dispatch.v1.LinkButtonH\x00\x12\x37\n\x06\x64\x65\x63ide\x18\x06 \x01(\x0b\x32%.switchboard.dispatch.v1.DecideButtonH\x00\x42\x06\n\x04kind\"u\n\x18\x44ispatchCardActionButton\x12/\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1f.switchboard.dispatch.v1.Action\x12(\n\x07prefill\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x1d\n\x0eOpenFormButton\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x19\n\nCallButton\x12\x0b\n\x03key\x18\x01 \x01(\t\"\x19\n\nLinkButton\x12\x0b\n\x03key\x18\x01 \x01(\t\"V\n\x0c\x44\x65\x63ideButton\x12\x18\n\x10\x61uthorization_id\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\t\x12\x1a\n\x12upgrade_permission\x18\x03 \x01(\x08\"\x97\x01\n\x0eOfferedService\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12\x18\n\x10\x64uration_minutes\x18\x04 \x01(\x05\x12\x17\n\nprice_from\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x06 \x01(\tB\r\n\x0b_price_from\"V\n\x19ServiceRecommendationBody\x12\x39\n\x08services\x18\x01 \x03(\x0b\x32\'.switchboard.dispatch.v1.OfferedService\"\x9a\x01\n\x0bOfferedSlot\x12\x0f\n\x07slot_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x02 \x01(\t\x12\x12\n\nstart_time\x18\x03 \x01(\t\x12\x10\n\x08\x65nd_time\x18\x04 \x01(\t\x12\x37\n\x0btime_window\x18\x05 \x01(\x0e\x32\".switchboard.booking.v1.TimeWindow\x12\r\n\x05label\x18\x06 \x01(\t\"s\n\x15\x41vailabilitySlotsBody\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x33\n\x05slots\x18\x03 \x03(\x0b\x32$.switchboard.dispatch.v1.OfferedSlot\"\xc5\x01\n\x17\x42ookingConfirmationBody\x12\x11\n\treference\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\t\x12\x16\n\tscheduled\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x17\n\nstart_time\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x65nd_time\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x11\n\ttime_zone\x18\x06 \x01(\tB\x0c\n\n_scheduledB\r\n\x0b_start_timeB\x0b\n\t_end_time\"Z\n\x18\x45stimateConfirmationBody\x12\x11\n\treference\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\t\x12\x17\n\x0fphotos_attached\x18\x03 \x01(\x05\"\x85\x01\n\tFormField\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x12\n\ninput_type\x18\x03 \x01(\t\x12\x15\n\x08required\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nmax_length\x18\x05 \x01(\x05\x12\x0f\n\x07options\x18\x06 \x03(\tB\x0b\n\t_required\"\xa2\x01\n\x11MissingFieldsBody\x12/\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1f.switchboard.dispatch.v1.Action\x12\x32\n\x06\x66ields\x18\x02 \x03(\x0b\x32\".switchboard.dispatch.v1.FormField\x12(\n\x07prefill\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"3\n\x0c\x46\x61llbackBody\x12\x11\n\tphone_key\x18\x01 \x01(\t\x12\x10\n\x08\x66orm_key\x18\x02 \x01(\t\"S\n\x19\x41uthorizationRequiredBody\x12\x18\n\x10\x61uthorization_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,35 +35,39 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'switchboard.dispatch.v1.car
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CARDINTENT']._serialized_start=170
-  _globals['_CARDINTENT']._serialized_end=853
-  _globals['_CARDFACT']._serialized_start=855
-  _globals['_CARDFACT']._serialized_end=895
-  _globals['_CARDACTION']._serialized_start=898
-  _globals['_CARDACTION']._serialized_end=1172
-  _globals['_DISPATCHCARDACTIONBUTTON']._serialized_start=1174
-  _globals['_DISPATCHCARDACTIONBUTTON']._serialized_end=1291
-  _globals['_OPENFORMBUTTON']._serialized_start=1293
-  _globals['_OPENFORMBUTTON']._serialized_end=1322
-  _globals['_CALLBUTTON']._serialized_start=1324
-  _globals['_CALLBUTTON']._serialized_end=1349
-  _globals['_LINKBUTTON']._serialized_start=1351
-  _globals['_LINKBUTTON']._serialized_end=1376
-  _globals['_OFFEREDSERVICE']._serialized_start=1379
-  _globals['_OFFEREDSERVICE']._serialized_end=1530
-  _globals['_SERVICERECOMMENDATIONBODY']._serialized_start=1532
-  _globals['_SERVICERECOMMENDATIONBODY']._serialized_end=1618
-  _globals['_OFFEREDSLOT']._serialized_start=1621
-  _globals['_OFFEREDSLOT']._serialized_end=1775
-  _globals['_AVAILABILITYSLOTSBODY']._serialized_start=1777
-  _globals['_AVAILABILITYSLOTSBODY']._serialized_end=1892
-  _globals['_BOOKINGCONFIRMATIONBODY']._serialized_start=1895
-  _globals['_BOOKINGCONFIRMATIONBODY']._serialized_end=2092
-  _globals['_ESTIMATECONFIRMATIONBODY']._serialized_start=2094
-  _globals['_ESTIMATECONFIRMATIONBODY']._serialized_end=2184
-  _globals['_FORMFIELD']._serialized_start=2187
-  _globals['_FORMFIELD']._serialized_end=2320
-  _globals['_MISSINGFIELDSBODY']._serialized_start=2323
-  _globals['_MISSINGFIELDSBODY']._serialized_end=2485
-  _globals['_FALLBACKBODY']._serialized_start=2487
-  _globals['_FALLBACKBODY']._serialized_end=2538
+  _globals['_CARDINTENT']._serialized_end=939
+  _globals['_CARDFACT']._serialized_start=941
+  _globals['_CARDFACT']._serialized_end=981
+  _globals['_CARDACTION']._serialized_start=984
+  _globals['_CARDACTION']._serialized_end=1315
+  _globals['_DISPATCHCARDACTIONBUTTON']._serialized_start=1317
+  _globals['_DISPATCHCARDACTIONBUTTON']._serialized_end=1434
+  _globals['_OPENFORMBUTTON']._serialized_start=1436
+  _globals['_OPENFORMBUTTON']._serialized_end=1465
+  _globals['_CALLBUTTON']._serialized_start=1467
+  _globals['_CALLBUTTON']._serialized_end=1492
+  _globals['_LINKBUTTON']._serialized_start=1494
+  _globals['_LINKBUTTON']._serialized_end=1519
+  _globals['_DECIDEBUTTON']._serialized_start=1521
+  _globals['_DECIDEBUTTON']._serialized_end=1607
+  _globals['_OFFEREDSERVICE']._serialized_start=1610
+  _globals['_OFFEREDSERVICE']._serialized_end=1761
+  _globals['_SERVICERECOMMENDATIONBODY']._serialized_start=1763
+  _globals['_SERVICERECOMMENDATIONBODY']._serialized_end=1849
+  _globals['_OFFEREDSLOT']._serialized_start=1852
+  _globals['_OFFEREDSLOT']._serialized_end=2006
+  _globals['_AVAILABILITYSLOTSBODY']._serialized_start=2008
+  _globals['_AVAILABILITYSLOTSBODY']._serialized_end=2123
+  _globals['_BOOKINGCONFIRMATIONBODY']._serialized_start=2126
+  _globals['_BOOKINGCONFIRMATIONBODY']._serialized_end=2323
+  _globals['_ESTIMATECONFIRMATIONBODY']._serialized_start=2325
+  _globals['_ESTIMATECONFIRMATIONBODY']._serialized_end=2415
+  _globals['_FORMFIELD']._serialized_start=2418
+  _globals['_FORMFIELD']._serialized_end=2551
+  _globals['_MISSINGFIELDSBODY']._serialized_start=2554
+  _globals['_MISSINGFIELDSBODY']._serialized_end=2716
+  _globals['_FALLBACKBODY']._serialized_start=2718
+  _globals['_FALLBACKBODY']._serialized_end=2769
+  _globals['_AUTHORIZATIONREQUIREDBODY']._serialized_start=2771
+  _globals['_AUTHORIZATIONREQUIREDBODY']._serialized_end=2854
 # @@protoc_insertion_point(module_scope)

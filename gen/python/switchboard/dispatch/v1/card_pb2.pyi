@@ -42,6 +42,7 @@ class CardIntent(_message.Message):
     ESTIMATE_CONFIRMATION_FIELD_NUMBER: _builtins.int
     MISSING_FIELDS_FIELD_NUMBER: _builtins.int
     FALLBACK_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_REQUIRED_FIELD_NUMBER: _builtins.int
     card_id: _builtins.str
     """card_id identifies the card within the thread."""
     type: _builtins.str
@@ -84,6 +85,10 @@ class CardIntent(_message.Message):
     def fallback(self) -> Global___FallbackBody:
         """fallback offers the telephone."""
 
+    @_builtins.property
+    def authorization_required(self) -> Global___AuthorizationRequiredBody:
+        """authorization_required says that a person has to decide."""
+
     def __init__(
         self,
         *,
@@ -100,14 +105,15 @@ class CardIntent(_message.Message):
         estimate_confirmation: Global___EstimateConfirmationBody | None = ...,
         missing_fields: Global___MissingFieldsBody | None = ...,
         fallback: Global___FallbackBody | None = ...,
+        authorization_required: Global___AuthorizationRequiredBody | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "availability_slots", b"availability_slots", "body", b"body", "booking_confirmation", b"booking_confirmation", "estimate_confirmation", b"estimate_confirmation", "expires_at", b"expires_at", "fallback", b"fallback", "missing_fields", b"missing_fields", "service_recommendation", b"service_recommendation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "authorization_required", b"authorization_required", "availability_slots", b"availability_slots", "body", b"body", "booking_confirmation", b"booking_confirmation", "estimate_confirmation", b"estimate_confirmation", "expires_at", b"expires_at", "fallback", b"fallback", "missing_fields", b"missing_fields", "service_recommendation", b"service_recommendation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "actions", b"actions", "availability_slots", b"availability_slots", "body", b"body", "booking_confirmation", b"booking_confirmation", "card_id", b"card_id", "estimate_confirmation", b"estimate_confirmation", "expires_at", b"expires_at", "facts", b"facts", "fallback", b"fallback", "missing_fields", b"missing_fields", "service_recommendation", b"service_recommendation", "text", b"text", "title", b"title", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "actions", b"actions", "authorization_required", b"authorization_required", "availability_slots", b"availability_slots", "body", b"body", "booking_confirmation", b"booking_confirmation", "card_id", b"card_id", "estimate_confirmation", b"estimate_confirmation", "expires_at", b"expires_at", "facts", b"facts", "fallback", b"fallback", "missing_fields", b"missing_fields", "service_recommendation", b"service_recommendation", "text", b"text", "title", b"title", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["service_recommendation", "availability_slots", "booking_confirmation", "estimate_confirmation", "missing_fields", "fallback"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["service_recommendation", "availability_slots", "booking_confirmation", "estimate_confirmation", "missing_fields", "fallback", "authorization_required"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
@@ -153,6 +159,7 @@ class CardAction(_message.Message):
     OPEN_FORM_FIELD_NUMBER: _builtins.int
     CALL_FIELD_NUMBER: _builtins.int
     LINK_FIELD_NUMBER: _builtins.int
+    DECIDE_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """label is the button's text, at most 40 characters."""
     @_builtins.property
@@ -171,6 +178,10 @@ class CardAction(_message.Message):
     def link(self) -> Global___LinkButton:
         """link opens one of the company's pages."""
 
+    @_builtins.property
+    def decide(self) -> Global___DecideButton:
+        """decide decides an authorization; it works for people who may."""
+
     def __init__(
         self,
         *,
@@ -179,12 +190,13 @@ class CardAction(_message.Message):
         open_form: Global___OpenFormButton | None = ...,
         call: Global___CallButton | None = ...,
         link: Global___LinkButton | None = ...,
+        decide: Global___DecideButton | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "dispatch", b"dispatch", "kind", b"kind", "link", b"link", "open_form", b"open_form"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "decide", b"decide", "dispatch", b"dispatch", "kind", b"kind", "link", b"link", "open_form", b"open_form"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "dispatch", b"dispatch", "kind", b"kind", "label", b"label", "link", b"link", "open_form", b"open_form"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "decide", b"decide", "dispatch", b"dispatch", "kind", b"kind", "label", b"label", "link", b"link", "open_form", b"open_form"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["dispatch", "open_form", "call", "link"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["dispatch", "open_form", "call", "link", "decide"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -283,6 +295,36 @@ class LinkButton(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkButton: _TypeAlias = LinkButton  # noqa: Y015
+
+@_typing.final
+class DecideButton(_message.Message):
+    """DecideButton decides an authorization."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    UPGRADE_PERMISSION_FIELD_NUMBER: _builtins.int
+    authorization_id: _builtins.str
+    """authorization_id is what to decide."""
+    decision: _builtins.str
+    """decision is `authorized`, `denied`, `edited` or `cancelled`, as POST /api/authorizations/{id} takes it."""
+    upgrade_permission: _builtins.bool
+    """upgrade_permission goes with `authorized` and means "allow always"."""
+    def __init__(
+        self,
+        *,
+        authorization_id: _builtins.str = ...,
+        decision: _builtins.str = ...,
+        upgrade_permission: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_id", b"authorization_id", "decision", b"decision", "upgrade_permission", b"upgrade_permission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideButton: _TypeAlias = DecideButton  # noqa: Y015
 
 @_typing.final
 class OfferedService(_message.Message):
@@ -614,3 +656,33 @@ class FallbackBody(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FallbackBody: _TypeAlias = FallbackBody  # noqa: Y015
+
+@_typing.final
+class AuthorizationRequiredBody(_message.Message):
+    """AuthorizationRequiredBody says that a person has to decide before something is done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    authorization_id: _builtins.str
+    """authorization_id is the request in the queue."""
+    reason: _builtins.str
+    """reason is why a person has to decide."""
+    tool: _builtins.str
+    """tool is what was asked for, by its title."""
+    def __init__(
+        self,
+        *,
+        authorization_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        tool: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_id", b"authorization_id", "reason", b"reason", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationRequiredBody: _TypeAlias = AuthorizationRequiredBody  # noqa: Y015

@@ -25,27 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$switchboard/options/v1/options.proto\x12\x16switchboard.options.v1\x1a google/protobuf/descriptor.proto\"!\n\x11ToolServerOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xde\x01\n\x0bToolOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x1e.switchboard.options.v1.Effect\x12\x12\n\nidempotent\x18\x04 \x01(\x08\x12;\n\npermission\x18\x05 \x01(\x0e\x32\'.switchboard.options.v1.PermissionLevel\x12\x11\n\tsensitive\x18\x06 \x01(\x08\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x08 \x01(\t\"A\n\x15ServiceMappingOptions\x12\x14\n\x0cvendor_field\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\x08\"+\n\rActionOptions\x12\x0b\n\x03rpc\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t*[\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_READ\x10\x01\x12\x10\n\x0c\x45\x46\x46\x45\x43T_WRITE\x10\x02\x12\x16\n\x12\x45\x46\x46\x45\x43T_DESTRUCTIVE\x10\x03*\xa4\x01\n\x0fPermissionLevel\x12 \n\x1cPERMISSION_LEVEL_UNSPECIFIED\x10\x00\x12!\n\x1dPERMISSION_LEVEL_UNRESTRICTED\x10\x01\x12\x1f\n\x1bPERMISSION_LEVEL_SOFT_LIMIT\x10\x02\x12+\n\'PERMISSION_LEVEL_REQUIRES_AUTHORIZATION\x10\x03*z\n\x03Pii\x12\x13\n\x0fPII_UNSPECIFIED\x10\x00\x12\x0c\n\x08PII_NAME\x10\x01\x12\r\n\tPII_PHONE\x10\x02\x12\r\n\tPII_EMAIL\x10\x03\x12\x0f\n\x0bPII_ADDRESS\x10\x04\x12\x11\n\rPII_FREE_TEXT\x10\x05\x12\x0e\n\nPII_SECRET\x10\x06*\xa7\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46ORMAT_MULTI_LINE\x10\x01\x12\x10\n\x0c\x46ORMAT_PHONE\x10\x02\x12\x10\n\x0c\x46ORMAT_EMAIL\x10\x03\x12\x13\n\x0f\x46ORMAT_US_STATE\x10\x04\x12\x11\n\rFORMAT_US_ZIP\x10\x05\x12\x0f\n\x0b\x46ORMAT_DATE\x10\x06\x12\x11\n\rFORMAT_OPAQUE\x10\x07:a\n\x0btool_server\x12\x1f.google.protobuf.ServiceOptions\x18\xb5\x87\x03 \x01(\x0b\x32).switchboard.options.v1.ToolServerOptions:S\n\x04tool\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x0b\x32#.switchboard.options.v1.ToolOptions:Z\n\x06\x61\x63tion\x12!.google.protobuf.EnumValueOptions\x18\xb7\x87\x03 \x01(\x0b\x32%.switchboard.options.v1.ActionOptions:I\n\x03pii\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\x0e\x32\x1b.switchboard.options.v1.Pii:O\n\x06\x66ormat\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x87\x03 \x01(\x0e\x32\x1e.switchboard.options.v1.Format:g\n\x0fservice_mapping\x12\x1d.google.protobuf.FieldOptions\x18\xba\x87\x03 \x01(\x0b\x32-.switchboard.options.v1.ServiceMappingOptions:.\n\x05label\x12\x1d.google.protobuf.FieldOptions\x18\xbb\x87\x03 \x01(\t:1\n\x08nullable\x12\x1d.google.protobuf.FieldOptions\x18\xbc\x87\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$switchboard/options/v1/options.proto\x12\x16switchboard.options.v1\x1a google/protobuf/descriptor.proto\"!\n\x11ToolServerOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xf4\x01\n\x0bToolOptions\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x1e.switchboard.options.v1.Effect\x12\x12\n\nidempotent\x18\x04 \x01(\x08\x12;\n\npermission\x18\x05 \x01(\x0e\x32\'.switchboard.options.v1.PermissionLevel\x12\x11\n\tsensitive\x18\x06 \x01(\x08\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x08 \x01(\t\x12\x14\n\x0c\x66\x61\x63ts_decide\x18\t \x01(\x08\"A\n\x15ServiceMappingOptions\x12\x14\n\x0cvendor_field\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\x08\"+\n\rActionOptions\x12\x0b\n\x03rpc\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t*[\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_READ\x10\x01\x12\x10\n\x0c\x45\x46\x46\x45\x43T_WRITE\x10\x02\x12\x16\n\x12\x45\x46\x46\x45\x43T_DESTRUCTIVE\x10\x03*\xa4\x01\n\x0fPermissionLevel\x12 \n\x1cPERMISSION_LEVEL_UNSPECIFIED\x10\x00\x12!\n\x1dPERMISSION_LEVEL_UNRESTRICTED\x10\x01\x12\x1f\n\x1bPERMISSION_LEVEL_SOFT_LIMIT\x10\x02\x12+\n\'PERMISSION_LEVEL_REQUIRES_AUTHORIZATION\x10\x03*z\n\x03Pii\x12\x13\n\x0fPII_UNSPECIFIED\x10\x00\x12\x0c\n\x08PII_NAME\x10\x01\x12\r\n\tPII_PHONE\x10\x02\x12\r\n\tPII_EMAIL\x10\x03\x12\x0f\n\x0bPII_ADDRESS\x10\x04\x12\x11\n\rPII_FREE_TEXT\x10\x05\x12\x0e\n\nPII_SECRET\x10\x06*\xa7\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46ORMAT_MULTI_LINE\x10\x01\x12\x10\n\x0c\x46ORMAT_PHONE\x10\x02\x12\x10\n\x0c\x46ORMAT_EMAIL\x10\x03\x12\x13\n\x0f\x46ORMAT_US_STATE\x10\x04\x12\x11\n\rFORMAT_US_ZIP\x10\x05\x12\x0f\n\x0b\x46ORMAT_DATE\x10\x06\x12\x11\n\rFORMAT_OPAQUE\x10\x07*|\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSCOPE_TENANT\x10\x01\x12\x0f\n\x0bSCOPE_OWNER\x10\x02\x12\x12\n\x0eSCOPE_BUILDING\x10\x03\x12\x12\n\x0eSCOPE_RESIDENT\x10\x04\x12\x11\n\rSCOPE_SUBJECT\x10\x05:a\n\x0btool_server\x12\x1f.google.protobuf.ServiceOptions\x18\xb5\x87\x03 \x01(\x0b\x32).switchboard.options.v1.ToolServerOptions:S\n\x04tool\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x0b\x32#.switchboard.options.v1.ToolOptions:Z\n\x06\x61\x63tion\x12!.google.protobuf.EnumValueOptions\x18\xb7\x87\x03 \x01(\x0b\x32%.switchboard.options.v1.ActionOptions:I\n\x03pii\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\x0e\x32\x1b.switchboard.options.v1.Pii:O\n\x06\x66ormat\x12\x1d.google.protobuf.FieldOptions\x18\xb9\x87\x03 \x01(\x0e\x32\x1e.switchboard.options.v1.Format:g\n\x0fservice_mapping\x12\x1d.google.protobuf.FieldOptions\x18\xba\x87\x03 \x01(\x0b\x32-.switchboard.options.v1.ServiceMappingOptions:.\n\x05label\x12\x1d.google.protobuf.FieldOptions\x18\xbb\x87\x03 \x01(\t:1\n\x08nullable\x12\x1d.google.protobuf.FieldOptions\x18\xbc\x87\x03 \x01(\x08:M\n\x05scope\x12\x1d.google.protobuf.FieldOptions\x18\xbd\x87\x03 \x01(\x0e\x32\x1d.switchboard.options.v1.Scopeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'switchboard.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EFFECT']._serialized_start=470
-  _globals['_EFFECT']._serialized_end=561
-  _globals['_PERMISSIONLEVEL']._serialized_start=564
-  _globals['_PERMISSIONLEVEL']._serialized_end=728
-  _globals['_PII']._serialized_start=730
-  _globals['_PII']._serialized_end=852
-  _globals['_FORMAT']._serialized_start=855
-  _globals['_FORMAT']._serialized_end=1022
+  _globals['_EFFECT']._serialized_start=492
+  _globals['_EFFECT']._serialized_end=583
+  _globals['_PERMISSIONLEVEL']._serialized_start=586
+  _globals['_PERMISSIONLEVEL']._serialized_end=750
+  _globals['_PII']._serialized_start=752
+  _globals['_PII']._serialized_end=874
+  _globals['_FORMAT']._serialized_start=877
+  _globals['_FORMAT']._serialized_end=1044
+  _globals['_SCOPE']._serialized_start=1046
+  _globals['_SCOPE']._serialized_end=1170
   _globals['_TOOLSERVEROPTIONS']._serialized_start=98
   _globals['_TOOLSERVEROPTIONS']._serialized_end=131
   _globals['_TOOLOPTIONS']._serialized_start=134
-  _globals['_TOOLOPTIONS']._serialized_end=356
-  _globals['_SERVICEMAPPINGOPTIONS']._serialized_start=358
-  _globals['_SERVICEMAPPINGOPTIONS']._serialized_end=423
-  _globals['_ACTIONOPTIONS']._serialized_start=425
-  _globals['_ACTIONOPTIONS']._serialized_end=468
+  _globals['_TOOLOPTIONS']._serialized_end=378
+  _globals['_SERVICEMAPPINGOPTIONS']._serialized_start=380
+  _globals['_SERVICEMAPPINGOPTIONS']._serialized_end=445
+  _globals['_ACTIONOPTIONS']._serialized_start=447
+  _globals['_ACTIONOPTIONS']._serialized_end=490
 # @@protoc_insertion_point(module_scope)

@@ -163,6 +163,44 @@ FORMAT_OPAQUE: Format.ValueType  # 7
 """FORMAT_OPAQUE is an identifier: taken as it is, nothing removed, so that a changed identifier never matches."""
 Global___Format: _TypeAlias = Format  # noqa: Y015
 
+class _Scope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Scope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCOPE_UNSPECIFIED: _Scope.ValueType  # 0
+    """SCOPE_UNSPECIFIED marks an argument that names nobody's data."""
+    SCOPE_TENANT: _Scope.ValueType  # 1
+    """SCOPE_TENANT is a company or organization."""
+    SCOPE_OWNER: _Scope.ValueType  # 2
+    """SCOPE_OWNER is an owner's portfolio, the token's `appOwnerId`."""
+    SCOPE_BUILDING: _Scope.ValueType  # 3
+    """SCOPE_BUILDING is a building, one of the token's `buildingIds`."""
+    SCOPE_RESIDENT: _Scope.ValueType  # 4
+    """SCOPE_RESIDENT is a resident, the token's `residentId`."""
+    SCOPE_SUBJECT: _Scope.ValueType  # 5
+    """SCOPE_SUBJECT is the person on whose behalf something is done, the token's `sub`."""
+
+class Scope(_Scope, metaclass=_ScopeEnumTypeWrapper):
+    """Scope says whose data an argument names. Policy compares it with what the caller's token holds; what lies outside is
+    answered as if it were not there.
+    """
+
+SCOPE_UNSPECIFIED: Scope.ValueType  # 0
+"""SCOPE_UNSPECIFIED marks an argument that names nobody's data."""
+SCOPE_TENANT: Scope.ValueType  # 1
+"""SCOPE_TENANT is a company or organization."""
+SCOPE_OWNER: Scope.ValueType  # 2
+"""SCOPE_OWNER is an owner's portfolio, the token's `appOwnerId`."""
+SCOPE_BUILDING: Scope.ValueType  # 3
+"""SCOPE_BUILDING is a building, one of the token's `buildingIds`."""
+SCOPE_RESIDENT: Scope.ValueType  # 4
+"""SCOPE_RESIDENT is a resident, the token's `residentId`."""
+SCOPE_SUBJECT: Scope.ValueType  # 5
+"""SCOPE_SUBJECT is the person on whose behalf something is done, the token's `sub`."""
+Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
 @_typing.final
 class ToolServerOptions(_message.Message):
     """ToolServerOptions describes the tool server that a service stands for."""
@@ -199,6 +237,7 @@ class ToolOptions(_message.Message):
     SENSITIVE_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
+    FACTS_DECIDE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the tool's MCP name, exactly as the system's own documentation writes it."""
     title: _builtins.str
@@ -215,6 +254,8 @@ class ToolOptions(_message.Message):
     """domain groups the tool in the capability listing, such as `booking`."""
     action: _builtins.str
     """action names the tool within its domain, such as `create`."""
+    facts_decide: _builtins.bool
+    """facts_decide says that policy cannot decide without the facts of a preview, so that one is always made first."""
     def __init__(
         self,
         *,
@@ -226,10 +267,11 @@ class ToolOptions(_message.Message):
         sensitive: _builtins.bool = ...,
         domain: _builtins.str = ...,
         action: _builtins.str = ...,
+        facts_decide: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "domain", b"domain", "effect", b"effect", "idempotent", b"idempotent", "name", b"name", "permission", b"permission", "sensitive", b"sensitive", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "domain", b"domain", "effect", b"effect", "facts_decide", b"facts_decide", "idempotent", b"idempotent", "name", b"name", "permission", b"permission", "sensitive", b"sensitive", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +339,7 @@ FORMAT_FIELD_NUMBER: _builtins.int
 SERVICE_MAPPING_FIELD_NUMBER: _builtins.int
 LABEL_FIELD_NUMBER: _builtins.int
 NULLABLE_FIELD_NUMBER: _builtins.int
+SCOPE_FIELD_NUMBER: _builtins.int
 tool_server: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___ToolServerOptions]
 """tool_server marks a service whose RPCs are the tools of one MCP server."""
 tool: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___ToolOptions]
@@ -313,3 +356,5 @@ label: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _
 """label is what a form shows beside the field; the field's name in words where absent."""
 nullable: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
 """nullable renders the field as an explicit null where it is absent, for tools whose documents show it so."""
+scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Scope.ValueType]
+"""scope says whose data the field names."""
