@@ -25,7 +25,7 @@ from stack.errors import ProcessFailed, StackError
 from stack.keys import ensure_service_keys, ensure_tool_token
 from stack.ports import PortReservation, require_free
 from stack.probes import http_answers
-from stack.process import ProcessSpec
+from stack.process import ProcessSpec, RestartPolicy
 from stack.report import what_is_where
 from stack.settings import StackSettings
 from stack.state import RunFacts, StateDirectory
@@ -127,8 +127,13 @@ class Stack:
         names = [spec.name for spec in specs]
         if postgres is not None:
             specs.insert(0, postgres.spec())
+        longest = self._settings.restart_longest
         self._supervisor = Supervisor(
-            specs, logs=self._state.logs, say=self._console.say, start_timeout=self._settings.start_timeout
+            specs,
+            logs=self._state.logs,
+            say=self._console.say,
+            start_timeout=self._settings.start_timeout,
+            restart=RestartPolicy(first=min(RestartPolicy.first, longest), longest=longest),
         )
         await self._open_control(run_directory, postgres)
         if postgres is not None:

@@ -35,6 +35,12 @@ class StackSettings(BaseSettings):
         description="Postgres to use instead of the embedded one; its user creates schemas and roles.",
     )
     dispatch_replicas: int = Field(default=1, ge=1, le=32, description="How many dispatch_service processes run.")
+    adapter_replicas: int = Field(default=1, ge=1, le=32, description="How many mcp_adapter_service processes run.")
+    restart_longest: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest pause, in seconds, before a process that ended by itself is started again; the first is a second.",
+    )
     tenant_file: Path = Field(
         default=REPOSITORY / "config" / "tenant.json",
         description="The company: its name, time zone, telephone numbers and links.",

@@ -7,7 +7,7 @@ and, where it has a schema, one in `stack.database.OWNERS`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,10 +40,16 @@ def processes(around: Surroundings) -> list[ProcessSpec]:
     """Every process but Postgres. Each may call those above it in the list, so it stops before them."""
     vendor = _sandbox(around)
     housecall_pro = _housecall_pro(around, vendor)
-    adapter = _adapter(around, {"housecall_pro": housecall_pro})
-    dispatch = [_dispatch(around, name, adapter) for name in _replicas("dispatch_service", around.settings)]
-    door = envoy(around.settings, around.state, around.identity, [replica.address for replica in dispatch])
-    return [*([vendor] if vendor else []), housecall_pro, adapter, *dispatch, door]
+    settings = around.settings
+    tool_servers = {"housecall_pro": housecall_pro}
+    adapters = [_adapter(around, name, tool_servers) for name in _replicas("mcp_adapter_service", settings.adapter_replicas)]
+    dispatch = [
+        # Each begins with another adapter, so that they share the work from the first call on.
+        _dispatch(around, name, _from(number, adapters))
+        for number, name in enumerate(_replicas("dispatch_service", settings.dispatch_replicas))
+    ]
+    door = envoy(settings, around.state, around.identity, [replica.address for replica in dispatch])
+    return [*([vendor] if vendor else []), housecall_pro, *adapters, *dispatch, door]
 
 
 def _sandbox(around: Surroundings) -> ProcessSpec | None:
@@ -79,14 +85,14 @@ def _housecall_pro(around: Surroundings, sandbox: ProcessSpec | None) -> Process
     )
 
 
-def _adapter(around: Surroundings, tool_servers: Mapping[str, ProcessSpec]) -> ProcessSpec:
+def _adapter(around: Surroundings, name: str, tool_servers: Mapping[str, ProcessSpec]) -> ProcessSpec:
     servers = {}
-    for name, spec in tool_servers.items():
-        servers[f"SWITCHBOARD_MCP__{name.upper()}__URL"] = f"{spec.address}/mcp"
-        servers[f"SWITCHBOARD_MCP__{name.upper()}__TOKEN"] = around.tool_token
+    for server, spec in tool_servers.items():
+        servers[f"SWITCHBOARD_MCP__{server.upper()}__URL"] = f"{spec.address}/mcp"
+        servers[f"SWITCHBOARD_MCP__{server.upper()}__TOKEN"] = around.tool_token
     return _grpc_service(
         around,
-        "mcp_adapter_service",
+        name,
         "mcp_adapter_service",
         {
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_adapter"),
@@ -96,20 +102,26 @@ def _adapter(around: Surroundings, tool_servers: Mapping[str, ProcessSpec]) -> P
     )
 
 
-def _dispatch(around: Surroundings, name: str, adapter: ProcessSpec) -> ProcessSpec:
+def _dispatch(around: Surroundings, name: str, adapters: Sequence[ProcessSpec]) -> ProcessSpec:
     return _grpc_service(
         around,
         name,
         "dispatch_service",
         {
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_dispatch"),
-            "SWITCHBOARD_ADAPTER_TARGET": adapter.address,
+            "SWITCHBOARD_ADAPTER_TARGET": ",".join(adapter.address for adapter in adapters),
         },
     )
 
 
-def _replicas(name: str, settings: StackSettings) -> list[str]:
-    return [name, *(f"{name}-{number}" for number in range(2, settings.dispatch_replicas + 1))]
+def _replicas(name: str, count: int) -> list[str]:
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
+
+
+def _from(first: int, specs: Sequence[ProcessSpec]) -> list[ProcessSpec]:
+    """All of `specs`, beginning with one further down the row."""
+    start = first % len(specs)
+    return [*specs[start:], *specs[:start]]
 
 
 def _http_service(around: Surroundings, name: str, module: str, env: dict[str, str]) -> ProcessSpec:
