@@ -31,6 +31,9 @@ class ToolSpec:
     destructive: bool
     idempotent: bool
     sensitive: bool
+    facts_decide: bool
+    domain: str
+    action: str
     input: type[Message]
     output: type[Message]
 
@@ -90,6 +93,9 @@ def _tool(server: str, service: ServiceDescriptor, method: MethodDescriptor) -> 
         destructive=options.effect == options_pb2.EFFECT_DESTRUCTIVE,
         idempotent=options.idempotent,
         sensitive=options.sensitive,
+        facts_decide=options.facts_decide,
+        domain=options.domain,
+        action=options.action,
         input=message_class(method.input_type),
         output=message_class(method.output_type),
     )
