@@ -5,11 +5,13 @@ Above: the journey and recovery. Below: `records`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
 from switchboard.dispatch.v1 import dispatch_service_pb2, error_pb2
+from switchboard.tool.v1 import tool_service_pb2
 
 from dispatch_service.call import Call, Plan, Refusal, ToolAnswer
 from dispatch_service.journal import records
@@ -18,17 +20,82 @@ from service_kit.contract.fields import plan_for
 from service_kit.contract.redact import redact
 from service_kit.contract.text import one_line
 
+Result: TypeAlias = dispatch_service_pb2.DispatchResult | tool_service_pb2.CallToolResponse
 
-def intent(call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...], keying: Keying) -> records.Opening:
-    """A tool is about to be called."""
+
+def intent(
+    call: Call,
+    plan: Plan,
+    claim: records.Claim | None,
+    policy_ids: Sequence[str],
+    keying: Keying,
+    *,
+    decision: Mapping[str, Any] | None = None,
+) -> records.Opening:
+    """A tool is about to be called. `decision` is what policy was asked and said; it stays in the event."""
     action_id = records.new_action_id()
-    row = _received(call, action_id) | {
-        "status": "EXECUTING",
-        "mcp_tool": plan.tool.name if plan.tool else "",
-        "input_hash": keying.hash(plan.arguments),
-        "policy_ids": list(policy_ids),
-    }
-    return records.Opening(action_id=action_id, type=records.INTENT, at=call.received_at, row=row, claim=claim)
+    row = _received(call, action_id) | _planned(plan, policy_ids, keying) | {"status": "EXECUTING"}
+    return records.Opening(
+        action_id=action_id, type=records.INTENT, at=call.received_at, row=row, claim=claim, details=_details(decision)
+    )
+
+
+def pending(
+    call: Call,
+    plan: Plan,
+    claim: records.Claim | None,
+    *,
+    policy_ids: Sequence[str],
+    authorization: Mapping[str, Any],
+    keying: Keying,
+    decision: Mapping[str, Any] | None = None,
+) -> records.Opening:
+    """The call waits for a person. `authorization` is the row that is made with the action; it gets the action's id."""
+    action_id = str(authorization.get("action_id") or records.new_action_id())
+    row = (
+        _received(call, action_id)
+        | _planned(plan, policy_ids, keying)
+        | {"status": "PENDING_AUTHORIZATION", "authorization_id": authorization["id"]}
+    )
+    return records.Opening(
+        action_id=action_id,
+        type=records.PENDING,
+        at=call.received_at,
+        row=row,
+        claim=claim,
+        details=_details(decision),
+        authorization={**authorization, "action_id": action_id},
+    )
+
+
+_STATUS_OF_DECISION = {
+    records.AUTHORISED: "PENDING_AUTHORIZATION",
+    records.EDITED: "PENDING_AUTHORIZATION",
+    records.DENIED: "DENIED",
+    records.CANCELLED: "CANCELLED",
+    records.EXPIRED: "EXPIRED",
+    records.EXECUTING: "EXECUTING",
+}
+
+
+def decided(
+    action_id: str,
+    kind: str,
+    *,
+    at: datetime,
+    by: str = "",
+    details: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> records.Closing:
+    """What was decided of an action that waits, or that it is carried out now. `kind` is the event's type.
+
+    `by` is a subject. `details` stay in the event and `changes` go to the action log (after an edit: input_hash,
+    payload_redacted, redactions, policy_ids, scope); neither may hold a person's words in clear. Add claim_state and
+    sealed_result with `replace` where repetitions are to be answered otherwise from now on.
+    """
+    row = {**(changes or {}), "status": _STATUS_OF_DECISION[kind], "updated_at": at.isoformat()}
+    said = {**(details or {}), **({"by": by} if by else {})}
+    return records.Closing(action_id=action_id, type=kind, at=at, row=row, details=said)
 
 
 def answered(call: Call, plan: Plan, action_id: str, keying: Keying) -> records.Opening:
@@ -46,7 +113,9 @@ def rejected(call: Call, refusal: Refusal) -> records.Opening:
         "error_code": refusal.code,
         "error_details": f"{refusal.details} ({', '.join(sorted(set(known))[:20])})" if known else refusal.details,
     }
-    return records.Opening(action_id=action_id, type=records.REJECTED, at=call.received_at, row=row)
+    return records.Opening(
+        action_id=action_id, type=records.REJECTED, at=call.received_at, row=row, details=_details(refusal.decision)
+    )
 
 
 def outcome(
@@ -56,7 +125,7 @@ def outcome(
     latency_ms: int,
     plan: Plan,
     answer: ToolAnswer,
-    result: dispatch_service_pb2.DispatchResult,
+    result: Result,
     keying: Keying,
 ) -> records.Closing:
     """What came of a call."""
@@ -64,7 +133,7 @@ def outcome(
     if answer.succeeded:
         row |= {
             "output_hash": keying.hash(answer.result),
-            "external_id": result.result.external_id,
+            "external_id": getattr(result.result, "external_id", ""),
             "vendor_reference": vendor_reference(plan, answer),
         }
     else:
@@ -111,6 +180,20 @@ def vendor_reference(plan: Plan, answer: ToolAnswer) -> str:
     secret = next((field.json_name for field in plan_for(plan.tool.output.DESCRIPTOR).fields if field.pii == "SECRET"), "")
     # A foreign system's text: what Postgres cannot store, or a screen should not show, does not belong in the log.
     return one_line(str(answer.result.get(secret, ""))[:200]) if secret else ""
+
+
+def _planned(plan: Plan, policy_ids: Sequence[str], keying: Keying) -> dict[str, Any]:
+    return {
+        "mcp_tool": plan.tool.name if plan.tool else "",
+        "server": plan.tool.server if plan.tool else "",
+        "input_hash": keying.hash(plan.arguments),
+        "policy_ids": list(policy_ids),
+        "scope": {name: ", ".join(values) for name, values in plan.scope.items()},
+    }
+
+
+def _details(decision: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"decision": dict(decision)} if decision else {}
 
 
 def _received(call: Call, action_id: str, broken: set[str] | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Entry = action_log_service_pb2.ActionLogEntry
 Status = action_log_service_pb2.ActionStatus
 _PAGE_SIZE = 50
 # Columns of the log that have the entry's own names and types; the others are converted in `_entry`.
-_CONVERTED = {"status", "redactions", "policy_ids", "client", "created_at", "updated_at", "payload_redacted", "events"}
+_CONVERTED = {"status", "redactions", "policy_ids", "client", "scope", "created_at", "updated_at", "payload_redacted", "events"}
 _SAME_NAME = tuple(name for name in Entry.DESCRIPTOR.fields_by_name if name not in _CONVERTED)
 
 
@@ -93,6 +93,7 @@ def _entry(row: Row) -> Entry:
         redactions=row["redactions"],
         policy_ids=row["policy_ids"],
         client=row["client"],
+        scope=row["scope"],
         created_at=_timestamp(row["created_at"]),
         updated_at=_timestamp(row["updated_at"]),
         **{name: row[name] for name in _SAME_NAME},
