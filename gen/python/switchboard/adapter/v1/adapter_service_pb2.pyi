@@ -101,6 +101,10 @@ class Principal(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    BUILDINGS_FIELD_NUMBER: _builtins.int
+    RESIDENT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """tenant is the company."""
     subject: _builtins.str
@@ -109,6 +113,16 @@ class Principal(_message.Message):
     """kind is human, service or model."""
     role: _builtins.str
     """role is the token's role."""
+    tier: _builtins.str
+    """tier is the token's tier, where it has one. This and what follows narrow down whose data the call is about."""
+    owner: _builtins.str
+    """owner is whose portfolio the subject is limited to, where it is."""
+    resident: _builtins.str
+    """resident is the resident that the subject is, where it is one."""
+    @_builtins.property
+    def buildings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """buildings are the buildings that the subject is limited to, where it is."""
+
     def __init__(
         self,
         *,
@@ -116,10 +130,14 @@ class Principal(_message.Message):
         subject: _builtins.str = ...,
         kind: _builtins.str = ...,
         role: _builtins.str = ...,
+        tier: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        buildings: _abc.Iterable[_builtins.str] | None = ...,
+        resident: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "role", b"role", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buildings", b"buildings", "kind", b"kind", "owner", b"owner", "resident", b"resident", "role", b"role", "subject", b"subject", "tenant", b"tenant", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,6 +258,9 @@ class InvokeToolsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWERS_FIELD_NUMBER: _builtins.int
+    CLOSING_FIELD_NUMBER: _builtins.int
+    closing: _builtins.bool
+    """closing says that the adapter is about to stop: calls under way are still answered, new ones belong on another stream."""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___NumberedAnswer]:
         """answers are what became of calls."""
@@ -248,10 +269,11 @@ class InvokeToolsResponse(_message.Message):
         self,
         *,
         answers: _abc.Iterable[Global___NumberedAnswer] | None = ...,
+        closing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "closing", b"closing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,8 +66,9 @@ class AdapterServiceServicer:
 
     def InvokeTools(self, request_iterator, context):
         """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
-        are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
-        under way on it end with it, and their callers do not know what became of them.
+        are answered as they end, in any order; what is ready at the same time shares a message. The adapter's metadata come at once:
+        what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
+        callers do not know what became of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,9 @@ class AdapterServiceStub:
     """
     InvokeTools: _grpc.StreamStreamMultiCallable[_adapter_service_pb2.InvokeToolsRequest, _adapter_service_pb2.InvokeToolsResponse]
     """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
-    are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
-    under way on it end with it, and their callers do not know what became of them.
+    are answered as they end, in any order; what is ready at the same time shares a message. The adapter's metadata come at once:
+    what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
+    callers do not know what became of them.
     """
     CheckServer: _grpc.UnaryUnaryMultiCallable[_adapter_service_pb2.CheckServerRequest, _adapter_service_pb2.CheckServerResponse]
     """CheckServer says whether a server and what is behind it answer now."""
@@ -56,8 +57,9 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     """
     InvokeTools: _aio.StreamStreamMultiCallable[_adapter_service_pb2.InvokeToolsRequest, _adapter_service_pb2.InvokeToolsResponse]  # type: ignore[assignment]
     """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
-    are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
-    under way on it end with it, and their callers do not know what became of them.
+    are answered as they end, in any order; what is ready at the same time shares a message. The adapter's metadata come at once:
+    what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
+    callers do not know what became of them.
     """
     CheckServer: _aio.UnaryUnaryMultiCallable[_adapter_service_pb2.CheckServerRequest, _adapter_service_pb2.CheckServerResponse]  # type: ignore[assignment]
     """CheckServer says whether a server and what is behind it answer now."""
@@ -82,8 +84,9 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_adapter_service_pb2.InvokeToolsResponse], _abc.AsyncIterator[_adapter_service_pb2.InvokeToolsResponse]]:
         """InvokeTools calls many tools over one stream: what InvokeTool does, without a call's cost for each. Calls run side by side and
-        are answered as they end, in any order; what is ready at the same time shares a message. When the stream breaks, the calls
-        under way on it end with it, and their callers do not know what became of them.
+        are answered as they end, in any order; what is ready at the same time shares a message. The adapter's metadata come at once:
+        what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
+        callers do not know what became of them.
         """
 
     @_abc_1.abstractmethod
