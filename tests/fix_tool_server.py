@@ -81,6 +81,11 @@ class ToolServerProcess:
         if process.poll() is not None:
             raise RuntimeError(f"the tool server ended with status {process.returncode} instead of starting")
 
+    def start_again(self) -> None:
+        """Start the process where it has ended, by itself or not."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+
     def stop(self) -> int:
         """Ask the process to stop, and return its exit status when it has."""
         return self._end(signal.SIGTERM)

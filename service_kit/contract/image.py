@@ -1,6 +1,7 @@
 """The descriptor image: the contract's comments, which generated code does not carry.
 
-Above: `schema`, which turns comments into descriptions. Below: `gen/contract.binpb`, written by `make gen`.
+Above: `schema`, which turns comments into descriptions. Below: `gen/contract.binpb`, written by `make gen`, and the image of any
+other root that holds generated code.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import switchboard
 from google.protobuf import descriptor_pb2
 from switchboard.options.v1 import options_pb2
 
@@ -28,10 +30,23 @@ def comment_of(full_name: str) -> str:
     return _comments().get(full_name, "")
 
 
+def forget() -> None:
+    """Read the images anew when they are next asked for: generated code has come or gone."""
+    comment_of.cache_clear()
+    _comments.cache_clear()
+
+
 @cache
 def _comments() -> dict[str, str]:
-    files = descriptor_pb2.FileDescriptorSet.FromString(image_path().read_bytes())
     found: dict[str, str] = {}
+    images = {Path(root).resolve().parents[1] / image_path().name for root in switchboard.__path__} | {image_path()}
+    for path in images:
+        if path.exists():
+            _read(descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()), found)
+    return found
+
+
+def _read(files: descriptor_pb2.FileDescriptorSet, found: dict[str, str]) -> None:
     for file in files.file:
         if not file.package.startswith("switchboard."):
             continue
@@ -50,7 +65,6 @@ def _comments() -> dict[str, str]:
             found[name] = by_path.get(path, "")
             for number, method in enumerate(service.method):
                 found[f"{name}.{method.name}"] = by_path.get((*path, _SERVICE_METHODS, number), "")
-    return found
 
 
 def _walk_message(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from switchboard.booking.v1.booking_pb2 import AM
+from switchboard.tool.v1 import preview_pb2
 from switchboard.tools.housecall_pro.v1 import housecall_pro_service_pb2 as pb
 
 from service_kit.settings import load_settings
@@ -41,6 +42,21 @@ class EchoServicer:
     ) -> pb.CreateEstimateRequestResponse:
         """Answer with an estimate that nobody asked for, and every photo taken."""
         return pb.CreateEstimateRequestResponse(estimate_id=f"csr_{0:032x}", photos_attached=len(request.photos_asset_ids))
+
+    async def preview_create_booking(self, request: pb.CreateBookingRequest, call: ToolCall) -> preview_pb2.Preview:
+        """Say that a job would be made."""
+        return _creates("job")
+
+    async def preview_create_estimate_request(
+        self, request: pb.CreateEstimateRequestRequest, call: ToolCall
+    ) -> preview_pb2.Preview:
+        """Say that an estimate would be made."""
+        return _creates("estimate")
+
+
+def _creates(what: str) -> preview_pb2.Preview:
+    change = preview_pb2.PreviewChange(kind=preview_pb2.CHANGE_KIND_CREATE, what=what)
+    return preview_pb2.Preview(summary=f"Makes one {what}.", changes=[change], facts=preview_pb2.PreviewFacts(items=1))
 
 
 if __name__ == "__main__":

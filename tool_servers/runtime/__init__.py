@@ -6,6 +6,10 @@ A servicer is a class with one async method per RPC, in snake case:
 
     async def create_booking(self, request: CreateBookingRequest, call: ToolCall) -> CreateBookingResponse
 
+and for each RPC that writes one more, which says what the call would do and changes nothing:
+
+    async def preview_create_booking(self, request: CreateBookingRequest, call: ToolCall) -> Preview
+
 It raises `ToolError` for what it refuses, may have `async def check_health(self) -> str | None`, which returns None or says to
 a person what does not work, and sees only arguments that keep the contract's rules. `run` does the rest.
 """

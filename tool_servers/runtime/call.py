@@ -1,4 +1,4 @@
-"""What travels with a call beside its arguments: key, correlation id, principal and deadline.
+"""What travels with a call beside its arguments: key, correlation id, principal, deadline, and whether it is a dry run.
 
 Above: servicers get a `ToolCall`. Below: `_meta` of an MCP request, as the adapter fills it.
 
@@ -24,6 +24,7 @@ IDEMPOTENCY_KEY = "switchboard.dev/idempotency-key"
 CORRELATION_ID = "switchboard.dev/correlation-id"
 DEADLINE_MS = "switchboard.dev/deadline-ms"
 PRINCIPAL = "switchboard.dev/principal"
+DRY_RUN = "switchboard.dev/dry-run"
 
 _MAX_KEY = 255
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -32,22 +33,30 @@ _MAX_PRINCIPALS = 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """On whose behalf a tool is called. `kind` is human, service or model."""
+    """On whose behalf a tool is called. `kind` is human, service or model.
+
+    `tier`, `owner` (a portfolio), `buildings` and `resident` narrow down whose data it is about; empty where the token does not.
+    """
 
     tenant: str
     subject: str
     kind: str
     role: str
+    tier: str = ""
+    owner: str = ""
+    buildings: tuple[str, ...] = ()
+    resident: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolCall:
-    """One call. `deadline` is in the running loop's time (`loop.time()`), in seconds."""
+    """One call. `deadline` is in the running loop's time (`loop.time()`), in seconds. A dry run may have no idempotency key."""
 
     idempotency_key: str
     correlation_id: str
     principal: Principal | None
     deadline: float
+    dry_run: bool = False
 
     @property
     def tenant(self) -> str:
@@ -72,15 +81,20 @@ class CallReader:
         self._verified: dict[str, tuple[Principal, float]] = {}
 
     def read(self, meta: Mapping[str, Any], *, writes: bool) -> ToolCall:
-        """Return the call. Raises InvalidArgument (no usable key on a write) and Forbidden (no valid principal)."""
+        """Return the call. Raises InvalidArgument (no usable key on a write, a dry run of a read) and Forbidden (no valid
+        principal)."""
         correlation_id = meta.get(CORRELATION_ID)
         known = isinstance(correlation_id, str) and _CORRELATION_ID.fullmatch(correlation_id)
         token = meta.get(PRINCIPAL)
+        dry_run = meta.get(DRY_RUN)
+        if dry_run is not None:
+            dry_run = _dry_run(dry_run, writes)
         return ToolCall(
-            idempotency_key=self._key(meta.get(IDEMPOTENCY_KEY), writes),
+            idempotency_key=self._key(meta.get(IDEMPOTENCY_KEY), writes and not dry_run),
             correlation_id=str(correlation_id) if known else "",
             principal=self._by_hand if token is None else self._principal(token),
             deadline=asyncio.get_running_loop().time() + self._timeout(meta.get(DEADLINE_MS)),
+            dry_run=bool(dry_run),
         )
 
     def _key(self, key: Any, writes: bool) -> str:
@@ -106,12 +120,7 @@ class CallReader:
             return found[0]
         try:
             claims = jwt.decode(token, self._token, algorithms=["HS256"], options={"require": ["exp", "tenant", "sub"]})
-            principal = Principal(
-                tenant=str(claims["tenant"]),
-                subject=str(claims["sub"]),
-                kind=str(claims.get("kind", "")),
-                role=str(claims.get("role", "")),
-            )
+            principal = _read_principal(claims)
         except jwt.PyJWTError:
             raise Forbidden("The principal of this call is not signed with this server's token, or has expired.") from None
         if not principal.tenant:
@@ -120,3 +129,28 @@ class CallReader:
             self._verified.clear()
         self._verified[token] = (principal, float(claims["exp"]))
         return principal
+
+
+def _dry_run(mark: Any, writes: bool) -> bool:
+    """A mark that cannot be read must not let a call through that was meant to change nothing."""
+    if not isinstance(mark, bool):
+        raise InvalidArgument(f"_meta {DRY_RUN} must be true or false.")
+    if mark and not writes:
+        raise InvalidArgument("This tool changes nothing: there is nothing to preview. Call it as it is.")
+    return mark
+
+
+def _read_principal(claims: Mapping[str, Any]) -> Principal:
+    buildings = claims.get("buildings") or ()
+    if not isinstance(buildings, (list, tuple)) or not all(isinstance(building, str) for building in buildings):
+        raise Forbidden("The principal of this call names its buildings in a form that is not a list of texts.")
+    return Principal(
+        tenant=str(claims["tenant"]),
+        subject=str(claims["sub"]),
+        kind=str(claims.get("kind") or ""),
+        role=str(claims.get("role") or ""),
+        tier=str(claims.get("tier") or ""),
+        owner=str(claims.get("owner") or ""),
+        buildings=tuple(buildings),
+        resident=str(claims.get("resident") or ""),
+    )

@@ -13,6 +13,7 @@ from typing import Any, cast
 import mcp_types
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
+from switchboard.tool.v1.preview_pb2 import Preview
 
 from service_kit.contract import schema
 from service_kit.contract.image import comment_of
@@ -20,16 +21,20 @@ from service_kit.contract.tools import ToolSpec, tools_of
 from tool_servers.runtime.call import ToolCall
 
 ToolMethod = Callable[[Any, ToolCall], Awaitable[Message]]
+PreviewMethod = Callable[[Any, ToolCall], Awaitable[Preview]]
+
+PREVIEWS = "switchboard.dev/previews"
 
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoundTool:
-    """One tool and the servicer's method that does it."""
+    """One tool, the servicer's method that does it and, where it writes, the one that says what it would do."""
 
     spec: ToolSpec
     method: ToolMethod
+    preview: PreviewMethod | None
     listing: mcp_types.Tool
 
     @property
@@ -43,12 +48,20 @@ def bind(server: str, servicer: object) -> dict[str, BoundTool]:
     specs = tools_of(server)
     if not specs:
         raise TypeError(f"the contract has no tool server called {server}")
-    return {spec.name: BoundTool(spec=spec, method=_method(spec, servicer), listing=_listing(spec)) for spec in specs}
+    return {
+        spec.name: BoundTool(
+            spec=spec,
+            method=_method(spec, servicer, ""),
+            preview=getattr(servicer, "preview_" + _WORD_START.sub("_", spec.method).lower(), None),
+            listing=_listing(spec),
+        )
+        for spec in specs
+    }
 
 
-def _method(spec: ToolSpec, servicer: object) -> ToolMethod:
-    name = _WORD_START.sub("_", spec.method).lower()
-    method: ToolMethod | None = getattr(servicer, name, None)
+def _method(spec: ToolSpec, servicer: object, prefix: str) -> Any:
+    name = prefix + _WORD_START.sub("_", spec.method).lower()
+    method = getattr(servicer, name, None)
     if method is None:
         raise TypeError(f"{type(servicer).__name__} has no method {name} for the tool {spec.name}")
     return method
@@ -61,6 +74,7 @@ def _listing(spec: ToolSpec) -> mcp_types.Tool:
         description=_sentence(comment_of(spec.rpc).removeprefix(spec.method).strip()),
         input_schema=schema.input_schema(cast(Descriptor, spec.input.DESCRIPTOR)),
         output_schema=schema.output_schema(cast(Descriptor, spec.output.DESCRIPTOR)),
+        _meta=None if spec.reads_only else {PREVIEWS: True},
         annotations=mcp_types.ToolAnnotations(
             title=spec.title,
             read_only_hint=spec.reads_only,

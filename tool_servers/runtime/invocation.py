@@ -3,7 +3,8 @@
 Above: `mcp_server`. Below: the contract runtime and the servicer's methods.
 
 Results are plain dictionaries in MCP's wire form, with what is the same for every call made once. A refusal is a result too
-(`isError`); only an unknown tool is an error of the protocol.
+(`isError`); only an unknown tool is an error of the protocol. A dry run takes the same way to the servicer's preview and is
+marked in its result, so that a caller knows that nothing was done.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from service_kit.contract.problems import Problem
 from service_kit.contract.validation import read_document
 from service_kit.logging import log
 from service_kit.postgres import DatabaseUnavailable
-from tool_servers.runtime.call import CallReader, ToolCall
+from tool_servers.runtime.call import DRY_RUN, CallReader, ToolCall
 from tool_servers.runtime.catalogue import BoundTool
 from tool_servers.runtime.errors import Effect, IntegrationDown, Internal, InvalidArgument, OutcomeUnknown, ToolError
 from tool_servers.runtime.metrics import Metrics
 
 ERROR = "switchboard.dev/error"
+_PREVIEWED = "PREVIEWED"
 
 _logger = logging.getLogger(__name__)
 
@@ -57,18 +59,24 @@ class _PreparedTool:
         self._tool = tool
         self._name = tool.spec.name
         self._method = tool.method
+        self._preview = tool.preview
         self._input = tool.spec.input
         self._writes = tool.writes
         self._reader = reader
         self._metrics = metrics.tool(tool.spec.name)
         self._done = [{"type": "text", "text": f"{tool.spec.title}: done."}]
+        self._nothing_done = [{"type": "text", "text": f"{tool.spec.title}: this is what it would do; nothing was done."}]
 
     async def invoke(self, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, Any]:
         started = time.perf_counter()
         code = "OK"
         try:
             call = self._reader.read(meta, writes=self._writes)
-            response = await self._call(self._read(arguments), call)
+            request = self._read(arguments)
+            if call.dry_run:
+                code = _PREVIEWED
+                return await self._dry_run(request, call)
+            response = await self._call(request, call)
             return {
                 "content": self._done,
                 "structuredContent": render.result(response),
@@ -88,30 +96,45 @@ class _PreparedTool:
             raise _invalid(problems)
         return request
 
+    async def _dry_run(self, request: Message, call: ToolCall) -> dict[str, Any]:
+        return {
+            "content": self._nothing_done,
+            "structuredContent": render.arguments(await self._call(request, call)),
+            "isError": False,
+            "resultType": "complete",
+            "_meta": {DRY_RUN: True},
+        }
+
     async def _call(self, request: Message, call: ToolCall) -> Message:
+        method = self._preview if call.dry_run else self._method
+        if method is None:
+            raise InvalidArgument("This tool has no preview.")
         # A servicer keeps within the deadline by itself, and then knows what became of the call. This is for one that does not.
         backstop = asyncio.timeout_at(call.deadline)
         try:
             async with backstop:
-                return await self._method(request, call)
+                return await method(request, call)
         except ToolError:
             raise
         except TimeoutError as problem:
             if not backstop.expired():
                 raise self._broken(call) from problem
-            raise self._unfinished("The tool did not finish within the time that the call had.") from problem
+            raise self._unfinished(call, "The tool did not finish within the time that the call had.") from problem
         except DatabaseUnavailable as problem:
             log(_logger, logging.WARNING, "the database cannot be reached", tool=self._name, correlation_id=call.correlation_id)
-            raise self._unfinished("The tool's database cannot be reached at the moment.") from problem
+            raise self._unfinished(call, "The tool's database cannot be reached at the moment.") from problem
         except Exception as problem:
             raise self._broken(call) from problem
 
-    def _unfinished(self, message: str) -> ToolError:
-        return OutcomeUnknown(message) if self._writes else IntegrationDown(message)
+    def _unfinished(self, call: ToolCall, message: str) -> ToolError:
+        return OutcomeUnknown(message) if self._may_change(call) else IntegrationDown(message)
 
     def _broken(self, call: ToolCall) -> ToolError:
         log(_logger, logging.ERROR, "a tool failed", exc_info=True, tool=self._name, correlation_id=call.correlation_id)
-        return Internal("The tool failed.", effect=Effect.POSSIBLE if self._writes else Effect.NONE)
+        return Internal("The tool failed.", effect=Effect.POSSIBLE if self._may_change(call) else Effect.NONE)
+
+    def _may_change(self, call: ToolCall) -> bool:
+        return self._writes and not call.dry_run
 
 
 def _invalid(problems: list[Problem]) -> InvalidArgument:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import nullcontext
 
+from switchboard.tool.v1.preview_pb2 import Preview
 from switchboard.tools.housecall_pro.v1 import housecall_pro_service_pb2 as pb
 
 from service_kit.postgres import DatabaseUnavailable
@@ -41,6 +42,17 @@ class UnrulyServicer:
         """Answer with a number, and be ill from then on."""
         self._ill = True
         return pb.CreateEstimateRequestResponse(photos_attached=2**31 - 1)
+
+    async def preview_create_booking(self, request: pb.CreateBookingRequest, call: ToolCall) -> Preview:
+        """Misbehave, or answer with what the call came with."""
+        await self._misbehave(request.notes)
+        caller = call.principal
+        whose = f"{caller.tier}/{caller.owner}/{','.join(caller.buildings)}/{caller.resident}" if caller else "nobody"
+        return Preview(summary=f"{whose} {call.idempotency_key} {call.dry_run}")
+
+    async def preview_create_estimate_request(self, request: pb.CreateEstimateRequestRequest, call: ToolCall) -> Preview:
+        """Answer with nothing, and be as well as before."""
+        return Preview()
 
     async def check_health(self) -> str | None:
         """Say how it is."""
