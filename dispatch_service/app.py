@@ -40,6 +40,7 @@ from dispatch_service.journal.recovery import Recovery
 from dispatch_service.journal.writer import JournalWriter
 from dispatch_service.journey import Journey, Limits
 from dispatch_service.keying import Keying
+from dispatch_service.principal import Realm
 from dispatch_service.servicers.action_log import ActionLogServicer
 from dispatch_service.servicers.assets import AssetServicer
 from dispatch_service.servicers.catalog import CatalogServicer
@@ -81,6 +82,7 @@ class Parts:
     """What a running dispatch service is made of."""
 
     tenant: Tenant
+    realm: Realm
     keys: Keyring
     database: Database
     adapter: AdapterClient
@@ -130,6 +132,9 @@ def assemble(settings: DispatchSettings) -> Parts:
     )
     return Parts(
         tenant=tenant,
+        realm=Realm(
+            tenant=tenant.tenant_id, people_issuer=settings.people_issuer, services_issuer=settings.services_issuer
+        ),
         keys=keys,
         database=database,
         adapter=adapter,
@@ -173,13 +178,13 @@ async def serve(settings: DispatchSettings) -> None:
 
 def _register(server: grpc.aio.Server, parts: Parts) -> None:
     """Every service that this process answers for."""
-    tenant = parts.tenant.tenant_id
+    realm = parts.realm
     needed = frozenset(tool_of(action).server for action in payload_types() if action != flow.NAME)
     dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(
-        DispatchServicer(tenant=tenant, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
+        DispatchServicer(realm=realm, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
     )
     log = ActionLog(parts.database, parts.keys)
-    action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, tenant), server)
+    action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, realm), server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(parts.adapter, parts.tenant), server)
-    asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, tenant), server)
+    asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, realm), server)
     health_service_pb2_grpc.add_HealthServiceServicer_to_server(HealthServicer(parts.database, parts.adapter, needed), server)

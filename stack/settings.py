@@ -6,7 +6,9 @@ Above: every command of `switchboard`. Below: the process environment, which onl
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +20,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # The vendor's real address; its sandbox takes this key and no other.
 VENDOR_BASE_URL = "https://api.housecallpro.com"
 SANDBOX_API_KEY = "sandbox-key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteIssuer:
+    """An issuer of tokens that is not the stack's own."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
 
 
 class StackSettings(BaseSettings):
@@ -65,7 +76,53 @@ class StackSettings(BaseSettings):
         description="Where the vendor's API is. Only read when an API key is set.",
     )
 
-    @field_validator("state", "tenant_file")
+    people_issuer: str | None = Field(
+        default=None,
+        description="`iss` of people's tokens, such as https://securetoken.google.com/PROJECT. Set it together with "
+        "SWITCHBOARD_PEOPLE_AUDIENCE and SWITCHBOARD_PEOPLE_JWKS_URL; without the three, the stack's development key signs them.",
+    )
+    people_audience: str | None = Field(default=None, description="`aud` of people's tokens, such as the Firebase project's id.")
+    people_jwks_url: str | None = Field(
+        default=None, description="https URL of the key set that people's tokens are signed with."
+    )
+    services_issuer: str | None = Field(
+        default=None,
+        description="`iss` of the tokens of services and agents. Set it together with SWITCHBOARD_SERVICES_AUDIENCE and "
+        "SWITCHBOARD_SERVICES_JWKS_URL; without the three, the stack's development key signs them.",
+    )
+    services_audience: str | None = Field(default=None, description="`aud` of the tokens of services and agents.")
+    services_jwks_url: str | None = Field(
+        default=None, description="https URL of the key set that the tokens of services and agents are signed with."
+    )
+    certificate_authorities: Path = Field(
+        default=Path("/etc/ssl/certs/ca-certificates.crt"),
+        description="PEM file of the authorities that the key sets' https servers are checked against.",
+    )
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        description="How many proxies in front of the front door are believed about the client's address (x-forwarded-for).",
+    )
+
+    @field_validator("people_jwks_url", "services_jwks_url")
+    @classmethod
+    def _secure(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}):
+            raise ValueError("must be an https URL")
+        return url
+
+    @property
+    def remote_people(self) -> RemoteIssuer | None:
+        """The issuer of people's tokens, where it is not the stack's own."""
+        return _remote("PEOPLE", self.people_issuer, self.people_audience, self.people_jwks_url)
+
+    @property
+    def remote_services(self) -> RemoteIssuer | None:
+        """The issuer of services' tokens, where it is not the stack's own."""
+        return _remote("SERVICES", self.services_issuer, self.services_audience, self.services_jwks_url)
+
+    @field_validator("state", "tenant_file", "certificate_authorities")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
@@ -83,6 +140,15 @@ class StackSettings(BaseSettings):
         return f"http://127.0.0.1:{self.http_port}"
 
 
+def _remote(whose: str, issuer: str | None, audience: str | None, jwks_url: str | None) -> RemoteIssuer | None:
+    if issuer and audience and jwks_url:
+        return RemoteIssuer(issuer=issuer, audience=audience, jwks_url=jwks_url)
+    if issuer or audience or jwks_url:
+        names = [f"SWITCHBOARD_{whose}_{name}" for name in ("ISSUER", "AUDIENCE", "JWKS_URL")]
+        raise StackError(f"set all three of {', '.join(names)}, or none of them")
+    return None
+
+
 def load_stack_settings() -> StackSettings:
     """Read the settings, or raise StackError naming every bad one. Values are not shown: one may be a secret."""
     try:
@@ -98,7 +164,13 @@ def load_stack_settings() -> StackSettings:
 
 
 # Secrets and addresses that belong to one process: each gets its own through its ProcessSpec, nobody inherits them.
-_NOT_INHERITED = ("HOUSECALL_PRO_", "SWITCHBOARD_DATABASE_URL", "SWITCHBOARD_LISTEN", "PGPASSWORD")
+_NOT_INHERITED = (
+    "HOUSECALL_PRO_",
+    "PGPASSWORD",
+    "SWITCHBOARD_DATABASE_URL",
+    "SWITCHBOARD_LISTEN",
+    "SWITCHBOARD_TLS",
+)
 
 
 def inherited_environment() -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from stack.database import DatabaseAccess
 from stack.development_identity import DevelopmentIdentity
 from stack.door import envoy
+from stack.issuers import issuers
 from stack.ports import LOOPBACK
 from stack.probes import grpc_serving, http_answers
 from stack.process import ProcessSpec
@@ -108,6 +109,7 @@ def _dispatch(around: Surroundings, name: str, adapters: Sequence[ProcessSpec]) 
         name,
         "dispatch_service",
         {
+            **issuers(around.settings).environment,
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_dispatch"),
             "SWITCHBOARD_ADAPTER_TARGET": ",".join(adapter.address for adapter in adapters),
         },

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from switchboard.audit.v1 import action_log_service_pb2, action_log_service_pb2_grpc
 
 from dispatch_service.journal.action_log import ActionLog, Filters, Row
-from dispatch_service.principal import require_operator
+from dispatch_service.principal import Realm, require_operator
 from dispatch_service.servicers import metadata as metadata_of
 from service_kit.contract import validation
 from service_kit.errors import InvalidArgument, NotFound
@@ -26,15 +26,15 @@ _SAME_NAME = tuple(name for name in Entry.DESCRIPTOR.fields_by_name if name not 
 class ActionLogServicer(action_log_service_pb2_grpc.ActionLogServiceServicer):
     """Lists, shows and streams entries of the operator's own company."""
 
-    def __init__(self, log: ActionLog, tenant: str) -> None:
+    def __init__(self, log: ActionLog, realm: Realm) -> None:
         self._log = log
-        self._tenant = tenant
+        self._realm = realm
 
     async def ListActionLog(
         self, request: action_log_service_pb2.ListActionLogRequest, context: Any
     ) -> action_log_service_pb2.ListActionLogResponse:
         """One page of entries."""
-        principal = require_operator(metadata_of.of(context), self._tenant)
+        principal = require_operator(metadata_of.of(context), self._realm)
         _check(request)
         filters = Filters(
             thread_id=request.thread_id or None,
@@ -49,7 +49,7 @@ class ActionLogServicer(action_log_service_pb2_grpc.ActionLogServiceServicer):
 
     async def GetActionLogEntry(self, request: action_log_service_pb2.GetActionLogEntryRequest, context: Any) -> Entry:
         """One entry with its history."""
-        principal = require_operator(metadata_of.of(context), self._tenant)
+        principal = require_operator(metadata_of.of(context), self._realm)
         _check(request)
         found = await self._log.entry(principal.tenant, request.id)
         if found is None:
@@ -63,7 +63,7 @@ class ActionLogServicer(action_log_service_pb2_grpc.ActionLogServiceServicer):
         self, request: action_log_service_pb2.WatchActionLogRequest, context: Any
     ) -> AsyncIterator[action_log_service_pb2.WatchActionLogResponse]:
         """Entries as they come."""
-        principal = require_operator(metadata_of.of(context), self._tenant)
+        principal = require_operator(metadata_of.of(context), self._realm)
         _check(request)
         filters = Filters(
             thread_id=request.thread_id or None,

@@ -7,7 +7,7 @@ from typing import Any
 from switchboard.asset.v1 import asset_service_pb2, asset_service_pb2_grpc
 
 from dispatch_service.assets import AssetStore
-from dispatch_service.principal import principal_of
+from dispatch_service.principal import Realm, principal_of
 from dispatch_service.servicers import metadata as metadata_of
 from service_kit.contract import validation
 from service_kit.errors import InvalidArgument
@@ -16,15 +16,15 @@ from service_kit.errors import InvalidArgument
 class AssetServicer(asset_service_pb2_grpc.AssetServiceServicer):
     """Takes one picture per call."""
 
-    def __init__(self, store: AssetStore, tenant: str) -> None:
+    def __init__(self, store: AssetStore, realm: Realm) -> None:
         self._store = store
-        self._tenant = tenant
+        self._realm = realm
 
     async def UploadAsset(
         self, request: asset_service_pb2.UploadAssetRequest, context: Any
     ) -> asset_service_pb2.UploadAssetResponse:
         """Store a picture for a conversation."""
-        principal = principal_of(metadata_of.of(context), self._tenant)
+        principal = principal_of(metadata_of.of(context), self._realm)
         problems = validation.check(request)
         if problems:
             raise InvalidArgument("MISSING_FIELDS", "The query parameter thread_id is needed.", problems=problems)

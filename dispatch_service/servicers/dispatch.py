@@ -14,7 +14,7 @@ from switchboard.dispatch.v1 import dispatch_service_pb2, dispatch_service_pb2_g
 from dispatch_service.actions import ActionRegistry
 from dispatch_service.call import Call
 from dispatch_service.journey import Journey
-from dispatch_service.principal import principal_of
+from dispatch_service.principal import Realm, principal_of
 from dispatch_service.servicers import metadata as metadata_of
 from service_kit.contract import validation
 from service_kit.contract.parse import struct_to_document
@@ -29,8 +29,8 @@ _PAYLOAD_THREAD = "threadId"
 class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
     """The door for clicks."""
 
-    def __init__(self, *, tenant: str, actions: ActionRegistry, journey: Journey, keys: Keyring) -> None:
-        self._tenant = tenant
+    def __init__(self, *, realm: Realm, actions: ActionRegistry, journey: Journey, keys: Keyring) -> None:
+        self._realm = realm
         self._actions = actions
         self._journey = journey
         self._keys = keys
@@ -69,7 +69,7 @@ class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
             thread_id=thread_id if thread_id.isprintable() else "",
             session_id=session_id,
             idempotency_key=envelope.idempotency_key,
-            principal=principal_of(metadata, self._tenant),
+            principal=principal_of(metadata, self._realm),
             correlation_id=metadata_of.correlation_id(metadata),
             client=metadata_of.client(metadata, session_id, self._keys),
         )

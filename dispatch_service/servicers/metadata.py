@@ -16,8 +16,14 @@ _MAX_USER_AGENT = 120
 
 
 def of(context: Any) -> dict[str, str]:
-    """Return the metadata of a call as text by lower-case name; the last value of a repeated name wins."""
-    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    """Return the metadata of a call as text by lower-case name; what is repeated is joined by commas, as HTTP has it.
+
+    So a second payload beside the door's makes both unreadable, rather than one of them win."""
+    found: dict[str, str] = {}
+    for key, value in context.invocation_metadata() or ():
+        if isinstance(value, str):
+            found[key] = f"{found[key]},{value}" if key in found else value
+    return found
 
 
 def correlation_id(metadata: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""`switchboard token`: print a development token and nothing else, signed with this stack's own key."""
+"""`switchboard token`: print a development token and nothing else, signed with the stack's own key for people or for services."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from stack.development_identity import KIND_BY_ROLE, load_development_identity
+from stack.development_identity import ROLES, load_development_identity
 from stack.errors import StackError
+from stack.issuers import require_development_issuer
 from stack.settings import load_stack_settings
 from stack.state import StateDirectory
 from stack.tenant import tenant_id
@@ -15,7 +16,7 @@ from stack.tenant import tenant_id
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--role", required=True, choices=sorted(KIND_BY_ROLE), help="what its bearer is")
+    parser.add_argument("--role", required=True, choices=ROLES, help="what its bearer is")
     parser.add_argument("--tenant", help="whose data it is for (default: the tenant of SWITCHBOARD_TENANT_FILE)")
     parser.add_argument("--subject", help="who its bearer is (default: dev-ROLE)")
     parser.add_argument(
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the token."""
     settings = load_stack_settings()
+    require_development_issuer(settings, options.role)
     identity = load_development_identity(StateDirectory(settings.state))
     token = identity.token(
         role=options.role,

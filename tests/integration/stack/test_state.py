@@ -92,10 +92,11 @@ def test_a_run_directory_is_short_enough_for_socket_names(
 
 def test_secrets_are_made_once_and_only_their_owner_can_read_them(state: StateDirectory) -> None:
     keys, token = ensure_service_keys(state), ensure_tool_token(state)
-    jwks = ensure_development_identity(state).jwks
+    identity = ensure_development_identity(state)
     text = keys.read_text()
     assert (ensure_service_keys(state).read_text(), ensure_tool_token(state)) == (text, token)
-    assert load_development_identity(state).jwks == jwks
+    again = load_development_identity(state)
+    assert (again.people.jwks, again.services.jwks) == (identity.people.jwks, identity.services.jwks)
     assert {_mode(file) for file in state.keys.iterdir()} == {0o600}
 
 

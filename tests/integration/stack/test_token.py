@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from stack.development_identity import AUDIENCE, ISSUER, ensure_development_identity
+from stack.development_identity import AUDIENCE, PEOPLE_ISSUER, SERVICES_ISSUER, ensure_development_identity
 from stack.state import StateDirectory
 from tests.fix_stack import RunningStack
 
@@ -25,10 +25,16 @@ def prepared() -> Iterator[RunningStack]:
 
 
 def _claims(prepared: RunningStack, token: str, verify_exp: bool = True) -> dict[str, Any]:
-    jwks = jwt.PyJWKSet.from_dict(ensure_development_identity(StateDirectory(prepared.state_directory)).jwks)
-    key = next(key for key in jwks.keys if key.key_id == jwt.get_unverified_header(token)["kid"])
+    identity = ensure_development_identity(StateDirectory(prepared.state_directory))
+    key_id = jwt.get_unverified_header(token)["kid"]
+    issuer, key = next(
+        (issuer, key)
+        for issuer in (identity.people, identity.services)
+        for key in jwt.PyJWKSet.from_dict(issuer.jwks).keys
+        if key.key_id == key_id
+    )
     claims: dict[str, Any] = jwt.decode(
-        token, key, algorithms=["ES256"], audience=AUDIENCE, issuer=ISSUER, options={"verify_exp": verify_exp}
+        token, key, algorithms=["ES256", "RS256"], audience=AUDIENCE, issuer=issuer.name, options={"verify_exp": verify_exp}
     )
     return claims
 
@@ -41,12 +47,19 @@ def _printed(prepared: RunningStack, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("role", "kind"), [("operator", "human"), ("customer", "human"), ("service", "service"), ("agent", "model")]
+    ("role", "kind", "issuer"),
+    [
+        ("operator", None, PEOPLE_ISSUER),
+        ("customer", None, PEOPLE_ISSUER),
+        ("service", "service", SERVICES_ISSUER),
+        ("agent", "model", SERVICES_ISSUER),
+    ],
 )
-def test_a_token_says_who_its_bearer_is(prepared: RunningStack, role: str, kind: str) -> None:
+def test_a_token_says_who_its_bearer_is(prepared: RunningStack, role: str, kind: str | None, issuer: str) -> None:
     claims = _claims(prepared, _printed(prepared, "--role", role))
-    assert (claims["role"], claims["kind"], claims["sub"], claims["tenant"]) == (role, kind, f"dev-{role}", "demo")
-    assert claims["auth_time"] == claims["iat"]
+    assert (claims["role"], claims.get("kind"), claims["sub"], claims["tenant"]) == (role, kind, f"dev-{role}", "demo")
+    assert claims["iss"] == issuer
+    assert claims.get("auth_time") == (claims["iat"] if issuer == PEOPLE_ISSUER else None)
     assert claims["exp"] - claims["iat"] == 3600
 
 
@@ -67,7 +80,7 @@ def test_a_token_can_be_made_expired(prepared: RunningStack) -> None:
 def test_tokens_of_another_stack_do_not_verify(prepared: RunningStack, tmp_path: Any) -> None:
     other = StateDirectory(tmp_path / "other")
     other.prepare()
-    key = jwt.PyJWKSet.from_dict(ensure_development_identity(other).jwks).keys[0]
+    key = jwt.PyJWKSet.from_dict(ensure_development_identity(other).services.jwks).keys[0]
     with pytest.raises(jwt.InvalidSignatureError):
         jwt.decode(prepared.token(role="agent"), key, algorithms=["ES256"], audience=AUDIENCE)
 
@@ -82,3 +95,23 @@ def test_an_unknown_role_is_wrong_usage(prepared: RunningStack) -> None:
     done = prepared.command("token", "--role", "king")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_role_whose_tokens_come_from_elsewhere_is_not_signed_for(prepared: RunningStack) -> None:
+    elsewhere = {
+        "SWITCHBOARD_PEOPLE_ISSUER": "https://securetoken.google.com/acme",
+        "SWITCHBOARD_PEOPLE_AUDIENCE": "acme",
+        "SWITCHBOARD_PEOPLE_JWKS_URL": "https://keys.example/jwk",
+    }
+    prepared.environment.update(elsewhere)
+    try:
+        refused, signed = prepared.command("token", "--role", "operator"), prepared.command("token", "--role", "agent")
+        del prepared.environment["SWITCHBOARD_PEOPLE_AUDIENCE"]
+        half = prepared.command("token", "--role", "operator")
+    finally:
+        for name in elsewhere:
+            prepared.environment.pop(name, None)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "https://securetoken.google.com/acme" in refused.stderr
+    assert signed.returncode == 0
+    assert "set all three of SWITCHBOARD_PEOPLE_ISSUER" in half.stderr
