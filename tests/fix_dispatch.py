@@ -14,7 +14,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,9 @@ class ScriptedAdapter(
 class DispatchProcess:
     """One dispatch process: start, stop or kill it, call it, look into its database."""
 
-    def __init__(self, folder: Path, database: MigratedDatabase, adapter_target: str) -> None:
+    def __init__(
+        self, folder: Path, database: MigratedDatabase, adapter_target: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.database = database
         self.log_file = folder / "dispatch.log"
@@ -105,6 +107,7 @@ class DispatchProcess:
             "SWITCHBOARD_KEYS_FILE": str(_keys_file(folder)),
             "SWITCHBOARD_TENANT_FILE": str(ROOT / "config" / "tenant.json"),
             "SWITCHBOARD_JOURNAL_LEASE_SECONDS": "1",
+            **(environment or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.channel: grpc.aio.Channel | None = None

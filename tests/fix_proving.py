@@ -5,6 +5,8 @@ Above: tests of policy, authorizations, exactly-once and typed tools. Below: `te
     proving_contract   the folder for PYTHONPATH of every process that is to know the server `proving` (built once per run)
     proving_messages   the contract in this process, and its messages; undone after the test's module
     proving            the running server, as new for every test; `proving.environment` is for dispatch and adapter
+    proving_adapter    an adapter process that knows the server, shared by the tests of one module
+    proving_dispatch   a dispatch process in front of that adapter, on a database of the test's own
 """
 
 from __future__ import annotations
@@ -13,13 +15,18 @@ import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from mcp_adapter_service.service_mapping import OWNER as ADAPTER
+from tests.fix_dispatch import OWNER as DISPATCH
+from tests.fix_dispatch import DispatchProcess
+from tests.fix_postgres import MigratedDatabase
 from tests.fix_tool_server import TOKEN, ToolServerProcess
+from tests.integration.adapter.processes import AdapterProcess
 from tests.proving import contract
 from tests.proving.store import Effect, Received, Store, Thing
 
@@ -111,3 +118,25 @@ def proving(proving_process: ProvingServer) -> Iterator[ProvingServer]:
     proving_process.start_again()
     yield proving_process
     proving_process.switches_off()
+
+
+@pytest.fixture(scope="module")
+def proving_adapter(proving_process: ProvingServer, module_database: Callable[..., MigratedDatabase]) -> Iterator[AdapterProcess]:
+    """A running adapter whose only server is the proving one."""
+    with tempfile.TemporaryDirectory(prefix="pra-") as folder:
+        adapter = AdapterProcess(Path(folder), module_database(ADAPTER).url(ADAPTER.role), proving_process.environment)
+        adapter.start()
+        yield adapter
+        adapter.stop()
+
+
+@pytest.fixture
+async def proving_dispatch(
+    proving: ProvingServer, proving_adapter: AdapterProcess, fresh_database: Callable[..., MigratedDatabase]
+) -> AsyncIterator[DispatchProcess]:
+    """A running dispatch process that knows the proving contract, in front of the module's adapter."""
+    with tempfile.TemporaryDirectory(prefix="prd-") as folder:
+        process = DispatchProcess(Path(folder), fresh_database(DISPATCH), proving_adapter.target, proving.environment)
+        await process.start()
+        yield process
+        await process.stop()

@@ -83,6 +83,9 @@ class ToolServerProcess:
 
     def start_again(self) -> None:
         """Start the process where it has ended, by itself or not."""
+        if self._process is not None and not self._answers():
+            # Its sockets go before it does.
+            self._process.wait(_START_SECONDS)
         if self._process is None or self._process.poll() is not None:
             self.start()
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
+import grpc
 import httpx
 import pytest
+from switchboard.adapter.v1 import adapter_service_pb2, adapter_service_pb2_grpc
 
 from service_kit.contract.image import comment_of
 from service_kit.contract.tools import tools_of
+from tests.fix_dispatch import DispatchProcess
 from tests.fix_proving import ProvingServer
 from tests.fix_sandbox import wait_until
 from tests.fix_tool_server import modern
+from tests.integration.adapter.calls import call
+from tests.integration.adapter.processes import AdapterProcess
 
 NOTE, REMOVE, SEND, BULK = "proving.note", "proving.remove", "proving.send", "proving.bulk"
 
@@ -117,3 +123,18 @@ def test_a_preview_tells_the_facts_and_changes_nothing(proving: ProvingServer) -
     assert proving.effects() == []
     assert [call.dry_run for call in proving.calls()] == [True]
     assert proving.call(REMOVE, {"thingId": "gone"}, meta=dry).error["code"] == "NOT_FOUND"
+
+
+async def test_an_adapter_calls_it(proving: ProvingServer, proving_adapter: AdapterProcess) -> None:
+    async with grpc.aio.insecure_channel(proving_adapter.target) as channel:
+        stub = adapter_service_pb2_grpc.AdapterServiceStub(channel)
+        request = call("proving", NOTE, json.dumps(note()).encode(), idempotency_key="k")
+        reply = await stub.InvokeTool(request, timeout=20)
+    assert reply.outcome == adapter_service_pb2.TOOL_OUTCOME_SUCCEEDED
+    (effect,) = proving.effects()
+    assert (json.loads(reply.result_json)["effectId"], "demo") == (effect.id, effect.tenant)
+
+
+async def test_a_dispatch_process_stands_in_front_of_it(proving_dispatch: DispatchProcess) -> None:
+    answer = await proving_dispatch.click("INTERNAL_BOOKING_FLOW", {})
+    assert answer["correlationId"]
