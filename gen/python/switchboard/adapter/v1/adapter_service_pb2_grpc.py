@@ -45,6 +45,11 @@ class AdapterServiceStub:
                 request_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsRequest.SerializeToString,
                 response_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsResponse.FromString,
                 _registered_method=True)
+        self.ListServers = channel.unary_unary(
+                '/switchboard.adapter.v1.AdapterService/ListServers',
+                request_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.ListServersRequest.SerializeToString,
+                response_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.ListServersResponse.FromString,
+                _registered_method=True)
         self.CheckServer = channel.unary_unary(
                 '/switchboard.adapter.v1.AdapterService/CheckServer',
                 request_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.CheckServerRequest.SerializeToString,
@@ -74,6 +79,13 @@ class AdapterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListServers(self, request, context):
+        """ListServers lists the servers that tools can be called on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckServer(self, request, context):
         """CheckServer says whether a server and what is behind it answer now.
         """
@@ -93,6 +105,11 @@ def add_AdapterServiceServicer_to_server(servicer, server):
                     servicer.InvokeTools,
                     request_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsRequest.FromString,
                     response_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsResponse.SerializeToString,
+            ),
+            'ListServers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServers,
+                    request_deserializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.ListServersRequest.FromString,
+                    response_serializer=switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.ListServersResponse.SerializeToString,
             ),
             'CheckServer': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckServer,
@@ -155,6 +172,33 @@ class AdapterService:
             '/switchboard.adapter.v1.AdapterService/InvokeTools',
             switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsRequest.SerializeToString,
             switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.InvokeToolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/switchboard.adapter.v1.AdapterService/ListServers',
+            switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.ListServersRequest.SerializeToString,
+            switchboard_dot_adapter_dot_v1_dot_adapter__service__pb2.ListServersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class AdapterServiceStub:
     what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
     callers do not know what became of them.
     """
+    ListServers: _grpc.UnaryUnaryMultiCallable[_adapter_service_pb2.ListServersRequest, _adapter_service_pb2.ListServersResponse]
+    """ListServers lists the servers that tools can be called on."""
     CheckServer: _grpc.UnaryUnaryMultiCallable[_adapter_service_pb2.CheckServerRequest, _adapter_service_pb2.CheckServerResponse]
     """CheckServer says whether a server and what is behind it answer now."""
 
@@ -61,6 +63,8 @@ class AdapterServiceAsyncStub(AdapterServiceStub):
     what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
     callers do not know what became of them.
     """
+    ListServers: _aio.UnaryUnaryMultiCallable[_adapter_service_pb2.ListServersRequest, _adapter_service_pb2.ListServersResponse]  # type: ignore[assignment]
+    """ListServers lists the servers that tools can be called on."""
     CheckServer: _aio.UnaryUnaryMultiCallable[_adapter_service_pb2.CheckServerRequest, _adapter_service_pb2.CheckServerResponse]  # type: ignore[assignment]
     """CheckServer says whether a server and what is behind it answer now."""
 
@@ -88,6 +92,14 @@ class AdapterServiceServicer(metaclass=_abc_1.ABCMeta):
         what is sent after them has reached an adapter. When the stream breaks, the calls under way on it end with it, and their
         callers do not know what became of them.
         """
+
+    @_abc_1.abstractmethod
+    def ListServers(
+        self,
+        request: _adapter_service_pb2.ListServersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_adapter_service_pb2.ListServersResponse, _abc.Awaitable[_adapter_service_pb2.ListServersResponse]]:
+        """ListServers lists the servers that tools can be called on."""
 
     @_abc_1.abstractmethod
     def CheckServer(
