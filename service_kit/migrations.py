@@ -3,16 +3,25 @@
 Above: `stack` (and a deployment's init step) call `migrate` for every service with the database owner's connection.
 Below: `<package>/sql/migrations/NNNN_name.sql`. A file may use `{role}` for the service's own role, which this module
 creates; tables belong to the owner, so a service can do to them only what its migrations grant.
+
+A file may also need a library's tables: a line `-- library: <package> in <schema>` brings them up to date before the file is
+applied, and at every later `migrate`, from the SQL that the installed library ships (`schema.sql`, and `migrations/` for what
+changed since). They lie in a schema of their own, in which the service's role may change rows and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 
 import psycopg
 from psycopg import sql
+
+
+_LIBRARY = re.compile(r"^-- library: (?P<package>[\w.]+) in (?P<schema>\w+)$", re.MULTILINE)
+Connection = psycopg.Connection[tuple[object, ...]]
 
 
 class MigrationError(Exception):
@@ -26,6 +35,14 @@ class Owner:
     package: str
     schema: str
     role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """A library's tables: `package` holds its SQL, `schema` is where we keep them."""
+
+    package: str
+    schema: str
 
 
 def migration_files(package: str) -> list[tuple[str, str]]:
@@ -59,6 +76,8 @@ def migrate(url: str, owner: Owner) -> list[str]:
             connection.execute(sql.SQL("select name, checksum from {}.migration").format(schema)).fetchall()
         )
         for name, text in migration_files(owner.package):
+            for library in _libraries(text):
+                applied.extend(_apply_library(connection, library, owner.role))
             checksum = hashlib.sha256(text.encode()).hexdigest()
             if name in known:
                 if known[name] != checksum:
@@ -76,7 +95,45 @@ def migrate(url: str, owner: Owner) -> list[str]:
     return applied
 
 
-def _ensure_role(connection: psycopg.Connection[tuple[object, ...]], role: str) -> None:
+def _libraries(text: str) -> list[Library]:
+    return [Library(package=found["package"], schema=found["schema"]) for found in _LIBRARY.finditer(text)]
+
+
+def _apply_library(connection: Connection, library: Library, role: str) -> list[str]:
+    """Bring a library's tables up to what the installed version needs and return what was applied."""
+    schema, login = sql.Identifier(library.schema), sql.Identifier(role)
+    connection.execute(sql.SQL("create schema if not exists {}").format(schema))
+    connection.execute(
+        sql.SQL(
+            "create table if not exists {}.migration (name text primary key, applied_at timestamptz not null default now())"
+        ).format(schema)
+    )
+    known = {name for (name,) in connection.execute(sql.SQL("select name from {}.migration").format(schema)).fetchall()}
+    folder = resources.files(library.package)
+    steps = sorted(entry.name for entry in folder.joinpath("migrations").iterdir() if entry.name.endswith(".sql"))
+    missing = [step for step in steps if step not in known]
+    if known and not missing:
+        return []
+    # A library's SQL names nothing by its schema.
+    connection.execute(sql.SQL("set local search_path = {}").format(schema))
+    files = [folder.joinpath("migrations", step) for step in missing] if known else [folder.joinpath("schema.sql")]
+    for file in files:
+        connection.execute(file.read_text(encoding="utf-8").encode())
+    connection.execute("set local search_path to default")
+    for name in ["schema.sql", *steps]:
+        connection.execute(sql.SQL("insert into {}.migration (name) values (%s) on conflict do nothing").format(schema), (name,))
+    for grant in (
+        "grant usage on schema {schema} to {role}",
+        "grant select, insert, update, delete on all tables in schema {schema} to {role}",
+        "grant usage on all sequences in schema {schema} to {role}",
+        "grant execute on all functions in schema {schema} to {role}",
+        "revoke all on {schema}.migration from {role}",
+    ):
+        connection.execute(sql.SQL(grant).format(schema=schema, role=login))
+    return [f"{library.package}/{file.name}" for file in files]
+
+
+def _ensure_role(connection: Connection, role: str) -> None:
     exists = connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone()
     if not exists:
         connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
