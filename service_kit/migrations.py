@@ -19,7 +19,6 @@ from importlib import resources
 import psycopg
 from psycopg import sql
 
-
 _LIBRARY = re.compile(r"^-- library: (?P<package>[\w.]+) in (?P<schema>\w+)$", re.MULTILINE)
 Connection = psycopg.Connection[tuple[object, ...]]
 
