@@ -28,6 +28,10 @@ test: lint gen-check ## lint, check the generated code, run the test suite
 test-slow: $(INSTALLED) ## the tests that `make test` leaves out: long runs and faults
 	@$(BIN)/pytest -m slow
 
+.PHONY: test-crash
+test-crash: $(INSTALLED) ## kill processes under load, 300 times, and compare all records; SEED= and KILLS= choose
+	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench
 bench: $(INSTALLED) ## measure the full path against the same tool called directly
 	@$(BIN)/python -m tests.bench
