@@ -56,6 +56,10 @@ class StackSettings(BaseSettings):
         default=REPOSITORY / "config" / "tenant.json",
         description="The company: its name, time zone, telephone numbers and links.",
     )
+    policy_directory: Path = Field(
+        default=REPOSITORY / "config" / "policies",
+        description="Who may do what: a directory of Cedar policy files.",
+    )
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Web sites (JSON list of scheme://host[:port]) whose pages may call the front door."
     )
@@ -122,7 +126,7 @@ class StackSettings(BaseSettings):
         """The issuer of services' tokens, where it is not the stack's own."""
         return _remote("SERVICES", self.services_issuer, self.services_audience, self.services_jwks_url)
 
-    @field_validator("state", "tenant_file", "certificate_authorities")
+    @field_validator("state", "tenant_file", "policy_directory", "certificate_authorities")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
