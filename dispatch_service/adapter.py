@@ -26,6 +26,7 @@ from service_kit.contract.tools import ToolSpec
 from service_kit.errors import ERROR_CODE_METADATA
 from service_kit.grpc_server import MAX_MESSAGE_BYTES
 from service_kit.logging import log
+from service_kit.tls import TlsSettings, open_channel
 
 _logger = logging.getLogger(__name__)
 _CATALOGUE_SECONDS = 0.3
@@ -65,9 +66,11 @@ class ToolPort(Protocol):
 class AdapterClient:
     """The adapter over gRPC."""
 
-    def __init__(self, target: str, tenant: str) -> None:
-        self._channel = grpc.aio.insecure_channel(
+    def __init__(self, target: str, tenant: str, tls: TlsSettings) -> None:
+        self._channel = open_channel(
             target,
+            "adapter",
+            tls,
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -54,6 +54,7 @@ from service_kit.grpc_server import build_server, error_interceptor, run_until_s
 from service_kit.keys import Keyring, KeysUnusable
 from service_kit.metrics import serve_metrics
 from service_kit.postgres import Database
+from service_kit.tls import TlsUnusable
 
 _PACKAGES = ("asset", "audit", "catalog", "dispatch", "health")
 
@@ -98,7 +99,7 @@ def assemble(settings: DispatchSettings) -> Parts:
     tenant, keys = read_tenant(settings.tenant_file), Keyring.from_file(settings.keys_file)
     database, adapter, keying = (
         Database(settings.database_url),
-        AdapterClient(settings.adapter_target, tenant.tenant_id),
+        AdapterClient(settings.adapter_target, tenant.tenant_id, settings),
         Keying(keys),
     )
     writer = JournalWriter(
@@ -150,11 +151,11 @@ async def serve(settings: DispatchSettings) -> None:
     """Serve until a signal comes, then finish what is under way and leave nothing unwritten."""
     try:
         parts = assemble(settings)
-    except (TenantUnusable, KeysUnusable) as problem:
+    except (TenantUnusable, KeysUnusable, TlsUnusable) as problem:
         print(problem, file=sys.stderr)
         raise SystemExit(2) from None
     server = build_server(
-        settings.listen,
+        settings,
         (error_interceptor(),),
         services=[service.full_name for service in services() if service.full_name.split(".")[1] in _PACKAGES],
     )

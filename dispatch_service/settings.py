@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from service_kit.settings import ServiceSettings
+from service_kit.tls import TlsSettings
 
 
-class DispatchSettings(ServiceSettings):
+class DispatchSettings(TlsSettings):
     """Settings of the dispatch service."""
 
     database_url: str = Field(description="Postgres connection string of the service's own role.")

@@ -49,7 +49,7 @@ async def serve() -> None:
         raise SystemExit(2) from None
 
     server = build_server(
-        settings.listen,
+        settings,
         interceptors(),
         services=(
             adapter_service_pb2.DESCRIPTOR.services_by_name["AdapterService"].full_name,

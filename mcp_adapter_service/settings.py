@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr
 
-from service_kit.settings import ServiceSettings
+from service_kit.tls import TlsSettings
 
 _SEED_FILE = Path(__file__).resolve().parent.parent / "config" / "services.json"
 
@@ -35,7 +35,7 @@ class McpServerSettings(BaseModel):
     )
 
 
-class AdapterSettings(ServiceSettings):
+class AdapterSettings(TlsSettings):
     """Settings of the adapter."""
 
     database_url: SecretStr = Field(description="Postgres, as the role switchboard_adapter.")

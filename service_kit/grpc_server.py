@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection
 
 from service_kit.errors import ErrorInterceptor
 from service_kit.logging import log
+from service_kit.tls import PeerInterceptor, TlsSettings, TlsUnusable, server_credentials
 
 _logger = logging.getLogger(__name__)
 
@@ -82,14 +83,15 @@ class GrpcServer:
 
 
 def build_server(
-    listen: str,
+    settings: TlsSettings,
     interceptors: Sequence[NamedInterceptor],
     *,
     services: Sequence[str],
     reuse_port: bool = False,
     options: Sequence[tuple[str, Any]] = (),
 ) -> GrpcServer:
-    """Build a server bound to `listen` (`unix:/path` or `host:port`) that passes every call through `interceptors` in order.
+    """Build a server bound to `settings.listen` (`unix:/path` or `host:port`) that passes every call through `interceptors`, in
+    order, and then through a check of who calls.
 
     `services` are the full names of the services to be registered, for health and reflection. `reuse_port` lets several worker
     processes share one TCP port; without it a port in use is an error rather than a silent sharing. Has to be called inside
@@ -97,18 +99,24 @@ def build_server(
 
     Raises:
         CannotListen: the address is taken or unusable.
+        TlsUnusable: there is no certificate to listen with.
     """
+    listen, credentials = settings.listen, server_credentials(settings)
+    chain = tuple(interceptors)
+    if credentials is not None:
+        # Last, so that its refusals are answered and counted as any other.
+        chain = (*chain, NamedInterceptor("peer", PeerInterceptor(settings.tls_peers)))
     server = grpc.aio.server(
-        interceptors=[link.interceptor for link in interceptors],
+        interceptors=[link.interceptor for link in chain],
         options=[*_OPTIONS, ("grpc.so_reuseport", int(reuse_port)), *options],
     )
     try:
-        bound = server.add_insecure_port(listen)
+        bound = server.add_insecure_port(listen) if credentials is None else server.add_secure_port(listen, credentials)
     except RuntimeError as problem:
         raise CannotListen(f"cannot listen on {listen}: it is in use or not allowed; set SWITCHBOARD_LISTEN") from problem
     host, colon, port = listen.rpartition(":")
     shown = f"{host}:{bound}" if colon and port == "0" else listen
-    return GrpcServer(server, interceptors, services, shown)
+    return GrpcServer(server, chain, services, shown)
 
 
 async def run_until_signal(
@@ -149,9 +157,9 @@ def _spare_the_collector() -> None:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a service's `main` on uvloop to its end; an address that cannot be had is one line and exit status 2."""
+    """Run a service's `main` on uvloop to its end; what it lacks is one line and exit status 2."""
     try:
         uvloop.run(main)
-    except CannotListen as problem:
+    except (CannotListen, TlsUnusable) as problem:
         print(problem, file=sys.stderr)
         raise SystemExit(2) from None

@@ -1,6 +1,7 @@
 """A channel to the running stack's adapter, for commands of the person who runs the machine.
 
-Above: `switchboard services` and `switchboard tools`. Below: the adapter's unix socket, which only this user can open.
+Above: `switchboard services` and `switchboard tools`. Below: the adapter's unix socket, and a certificate of the
+run that only this user can read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import TypeVar
 
 import grpc
 
+from service_kit.tls import expecting
+from stack.certificates import ADAPTER as ADAPTER_IDENTITY
+from stack.certificates import operator_certificate
 from stack.control import ask, running
 from stack.errors import StackError
 from stack.settings import load_stack_settings
@@ -24,11 +28,13 @@ ReplyT = TypeVar("ReplyT")
 @contextmanager
 def adapter_channel() -> Iterator[grpc.Channel]:
     """A channel to the adapter. Raises StackError where no stack runs."""
-    status = ask(running(StateDirectory(load_stack_settings().state)), {"command": "status"}, timeout=5)
+    state = StateDirectory(load_stack_settings().state)
+    status = ask(running(state), {"command": "status"}, timeout=5)
     address = next((process["address"] for process in status["processes"] if process["name"] == ADAPTER), "")
     if not address:
         raise StackError("this stack has no adapter; see `switchboard status`")
-    with grpc.insecure_channel(address) as channel:
+    credentials = operator_certificate(state).channel_credentials()
+    with grpc.secure_channel(address, credentials, options=expecting(ADAPTER_IDENTITY)) as channel:
         yield channel
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from service_kit.migrations import Owner
+from stack.certificates import new_authority
 from stack.cluster import EmbeddedPostgres
 from stack.console import Console
 from stack.control import ControlServer
@@ -122,6 +123,7 @@ class Stack:
             keys_file=keys_file,
             tool_token=ensure_tool_token(self._state),
             identity=ensure_development_identity(self._state),
+            authority=new_authority(self._state),
         )
         specs = list(self._topology(around))
         names = [spec.name for spec in specs]

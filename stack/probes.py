@@ -13,6 +13,8 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from service_kit.tls import expecting
+
 Probe = Callable[[], Awaitable[str | None]]
 
 _TIMEOUT = 2.0
@@ -39,11 +41,13 @@ def http_answers(url: str, *, wanted: int | None = 200) -> Probe:
     return probe
 
 
-def grpc_serving(target: str) -> Probe:
-    """Ready when grpc.health.v1 at `target` says SERVING for the whole server."""
+def grpc_serving(target: str, name: str, credentials: grpc.ChannelCredentials) -> Probe:
+    """Ready when grpc.health.v1 of the process `name` at `target` says SERVING for the whole server."""
+
+    options = (*_OWN_CONNECTION, *expecting(name))
 
     async def probe() -> str | None:
-        async with grpc.aio.insecure_channel(target, options=_OWN_CONNECTION) as channel:
+        async with grpc.aio.secure_channel(target, credentials, options=options) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
                 reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT)

@@ -6,6 +6,7 @@ Above: every command of `switchboard`. Below: files.
     <state>/lock               held by the supervisor for as long as it lives
     <state>/run.json           facts of the running stack: pid, front door, sockets
     <state>/keys/              secrets, mode 0600 (see stack.keys and stack.development_identity)
+    <state>/tls/               certificates of this run's processes (see stack.certificates)
     <state>/postgres/          the embedded database (see stack.cluster)
     <state>/logs/<name>.log    what each process wrote
 """
@@ -93,6 +94,7 @@ class StateDirectory:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.keys = root / "keys"
+        self.tls = root / "tls"
         self.logs = root / "logs"
         self.postgres = root / "postgres"
         self.envoy_config = root / "envoy.json"

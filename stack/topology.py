@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from stack.certificates import ADAPTER, DISPATCH, ENVOY, OPERATOR, DevelopmentAuthority
 from stack.database import DatabaseAccess
 from stack.development_identity import DevelopmentIdentity
 from stack.door import envoy
@@ -35,6 +36,7 @@ class Surroundings:
     keys_file: Path
     tool_token: str = field(repr=False)
     identity: DevelopmentIdentity
+    authority: DevelopmentAuthority
 
 
 def processes(around: Surroundings) -> list[ProcessSpec]:
@@ -49,7 +51,9 @@ def processes(around: Surroundings) -> list[ProcessSpec]:
         _dispatch(around, name, _from(number, adapters))
         for number, name in enumerate(_replicas("dispatch_service", settings.dispatch_replicas))
     ]
-    door = envoy(settings, around.state, around.identity, [replica.address for replica in dispatch])
+    door = envoy(
+        settings, around.state, around.identity, around.authority.issue(ENVOY), [replica.address for replica in dispatch]
+    )
     return [*([vendor] if vendor else []), housecall_pro, *adapters, *dispatch, door]
 
 
@@ -95,7 +99,9 @@ def _adapter(around: Surroundings, name: str, tool_servers: Mapping[str, Process
         around,
         name,
         "mcp_adapter_service",
-        {
+        identity=ADAPTER,
+        callers=(DISPATCH, OPERATOR),
+        env={
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_adapter"),
             "SWITCHBOARD_TENANT": tenant_id(around.settings.tenant_file),
             **servers,
@@ -108,8 +114,11 @@ def _dispatch(around: Surroundings, name: str, adapters: Sequence[ProcessSpec]) 
         around,
         name,
         "dispatch_service",
-        {
+        identity=DISPATCH,
+        callers=(ENVOY,),
+        env={
             **issuers(around.settings).environment,
+            "SWITCHBOARD_POLICY_DIRECTORY": str(around.settings.policy_directory),
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_dispatch"),
             "SWITCHBOARD_ADAPTER_TARGET": ",".join(adapter.address for adapter in adapters),
         },
@@ -139,16 +148,23 @@ def _http_service(around: Surroundings, name: str, module: str, env: dict[str, s
     )
 
 
-def _grpc_service(around: Surroundings, name: str, module: str, env: dict[str, str]) -> ProcessSpec:
+def _grpc_service(
+    around: Surroundings, name: str, module: str, *, identity: str, callers: Sequence[str], env: dict[str, str]
+) -> ProcessSpec:
+    """A service that is `identity` to the others, of whom `callers` may call it."""
     target = f"unix:{around.sockets}/{name}.sock"
     metrics = f"{LOOPBACK}:{around.free_port()}"
     return ProcessSpec(
         name=name,
         argv=(sys.executable, "-m", module),
-        env=_environment(around, target, {**env, "SWITCHBOARD_METRICS_LISTEN": metrics}),
+        env=_environment(
+            around,
+            target,
+            {**env, **around.authority.issue(identity, name).environment(*callers), "SWITCHBOARD_METRICS_LISTEN": metrics},
+        ),
         address=target,
         metrics=f"http://{metrics}/metrics",
-        probe=grpc_serving(target),
+        probe=grpc_serving(target, identity, around.authority.operator.channel_credentials()),
     )
 
 

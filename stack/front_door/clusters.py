@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stack.front_door.routes import DISPATCH_CLUSTER
-from stack.front_door.settings import Address, EnvoySettings, TokenIssuer
+from stack.front_door.settings import Address, EnvoySettings, TokenIssuer, UpstreamTls
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 # dispatch_service says itself when it has too much to do; the door's limits are only there to be finite.
 _CIRCUIT_BREAKERS = {
     "thresholds": [
@@ -53,6 +54,8 @@ def token_requirements(settings: EnvoySettings) -> dict[str, dict[str, Any]]:
 def _dispatch_cluster(settings: EnvoySettings) -> dict[str, Any]:
     cluster = _cluster(DISPATCH_CLUSTER, settings.dispatch, http2=True)
     cluster["lb_policy"] = "LEAST_REQUEST"
+    if settings.dispatch_tls:
+        cluster["transport_socket"] = _mutual_tls(settings.dispatch_tls)
     if settings.health_checks:
         cluster["health_checks"] = [
             {
@@ -84,6 +87,25 @@ def _cluster(name: str, endpoints: tuple[Address, ...], *, http2: bool) -> dict[
         },
         "typed_extension_protocol_options": {
             _HTTP_OPTIONS: {"@type": f"type.googleapis.com/{_HTTP_OPTIONS}", "explicit_http_config": protocol}
+        },
+    }
+
+
+def _mutual_tls(tls: UpstreamTls) -> dict[str, Any]:
+    files = {"certificate_chain": {"filename": str(tls.certificate)}, "private_key": {"filename": str(tls.key)}}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": _UPSTREAM_TLS,
+            "common_tls_context": {
+                "alpn_protocols": ["h2"],
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+                "tls_certificates": [files],
+                "validation_context": {
+                    "trusted_ca": {"filename": str(tls.authority)},
+                    "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": tls.identity}}],
+                },
+            },
         },
     }
 
@@ -129,7 +151,7 @@ def _jwks_cluster(settings: EnvoySettings, name: str, issuer: TokenIssuer) -> di
         cluster["transport_socket"] = {
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "@type": _UPSTREAM_TLS,
                 "sni": host,
                 "auto_sni_san_validation": True,
                 "common_tls_context": {"validation_context": {"trusted_ca": {"filename": str(settings.certificate_authorities)}}},

@@ -60,6 +60,15 @@ class TokenIssuer(_Record):
         return self
 
 
+class UpstreamTls(_Record):
+    """How dispatch_service is called: with what certificate, and what the other side's has to say."""
+
+    certificate: Path
+    key: Path
+    authority: Path = Field(description="Authority that the other side's certificate is from.")
+    identity: str = Field(min_length=1, description="The URI that the other side's certificate names, exactly.")
+
+
 class RateLimit(_Record):
     """A token bucket: `burst` calls at once, refilled at `per_second`."""
 
@@ -87,6 +96,9 @@ class EnvoySettings(_Record):
     listen: Address = Field(default="127.0.0.1:8080", description="The one port: HTTP/1.1 and HTTP/2 without TLS.")
     image: Path = Field(description="The contract's descriptor image (gen/contract.binpb).")
     dispatch: tuple[Address, ...] = Field(min_length=1, description="Every dispatch_service endpoint.")
+    dispatch_tls: UpstreamTls | None = Field(
+        default=None, description="None calls in plain text, which dispatch_service takes only where it was told to."
+    )
     issuers: tuple[TokenIssuer, ...] = Field(min_length=1)
 
     internal_packages: tuple[str, ...] = Field(

@@ -67,6 +67,8 @@ class AdapterProcess:
         self.log = folder / "adapter.log"
         self.environment = os.environ | {
             "SWITCHBOARD_LISTEN": self.target,
+            "SWITCHBOARD_TLS": "off",
+            "SWITCHBOARD_TLS": "off",
             "SWITCHBOARD_DATABASE_URL": database_url,
             **settings,
         }

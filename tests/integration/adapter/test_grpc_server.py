@@ -19,6 +19,12 @@ from service_kit import errors
 from service_kit.contract.problems import Problem
 from service_kit.grpc_server import CannotListen, build_server, error_interceptor
 from service_kit.postgres import DatabaseUnavailable
+from service_kit.tls import TlsSettings
+
+
+def plain(listen: str) -> TlsSettings:
+    """Settings of a server without certificates."""
+    return TlsSettings(listen=listen, tls="off")
 
 
 @asynccontextmanager
@@ -30,7 +36,7 @@ async def serving(folder: Path, behaviour: Callable[..., Any]) -> AsyncIterator[
     make = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
     handler = make(behaviour, StringValue.FromString, StringValue.SerializeToString)
     target = f"unix:{folder}/grpc.sock"
-    server = build_server(target, (error_interceptor(),), services=("test.Test",))
+    server = build_server(plain(target), (error_interceptor(),), services=("test.Test",))
     server.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", {"Do": handler}),))
     await server.start()
     try:
@@ -157,8 +163,8 @@ async def test_calls_and_streams_without_errors_pass_and_health_is_serving_then_
 
 
 async def test_a_port_in_use_is_one_clear_line() -> None:
-    first = build_server("127.0.0.1:0", (), services=())
+    first = build_server(plain("127.0.0.1:0"), (), services=())
     await first.start()
     with pytest.raises(CannotListen, match="cannot listen on"):
-        build_server(first.listen, (), services=())
+        build_server(plain(first.listen), (), services=())
     await first.stop(0)

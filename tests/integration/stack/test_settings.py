@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack.database import external_access
+from stack.certificates import new_authority
 from stack.development_identity import ensure_development_identity
 from stack.errors import StackError
 from stack.process import ProcessSpec
@@ -29,6 +30,7 @@ def _table(tmp_path: Path) -> dict[str, ProcessSpec]:
         keys_file=tmp_path / "keys.json",
         tool_token="tool-word",
         identity=ensure_development_identity(state),
+        authority=new_authority(state),
     )
     return {spec.name: spec for spec in processes(around)}
 
