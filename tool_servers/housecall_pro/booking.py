@@ -1,6 +1,7 @@
 """A booking: customer, address, appointment, job; in steps that can be taken up again.
 
-Above: `servicer`. Below: `work` (what has been done), `customers`, `availability`, `vendor`.
+Above: `servicer`; `previews` reads and chooses by the same functions. Below: `work` (what has been done), `customers`,
+`availability`, `vendor`.
 """
 
 from __future__ import annotations
@@ -64,16 +65,14 @@ class Bookings:
             return response
 
     async def _create(self, work: Work, company: Company, request: pb.CreateBookingRequest, deadline: float) -> JobRecord:
-        company.check_serves(request.address.zip)
-        client = read_client(request.customer, request.address, request.service.lead_source or request.marketing.source)
-        what = visit(request.service_hcp_id, request.service)
+        client, what = read_booking(company, request)
         # Before anything is made: an appointment that is gone, or a date that has passed, then leaves nothing behind.
         appointment, known = await asyncio.gather(
-            self._choose(company, what, request, deadline), self._customers.known(work, deadline, client)
+            choose(self._calendar, company, what, request, deadline), self._customers.known(work, deadline, client)
         )
         place = await self._customers.place(work, deadline, client, known)
         if appointment.window is not None:
-            appointment = await self._choose(company, what, request, deadline)
+            appointment = await choose(self._calendar, company, what, request, deadline)
         body = _job_body(request, client, place, appointment, work.identity.reference)
         return await work.post_once(
             "job",
@@ -86,17 +85,6 @@ class Bookings:
             preferred_unavailable=appointment.unavailable,
         )
 
-    async def _choose(self, company: Company, what: Visit, request: pb.CreateBookingRequest, deadline: float) -> Appointment:
-        """The exact slot where one is named, else the first open window that is wished for."""
-        if request.HasField("slot"):
-            window = await self._calendar.exact(deadline, company, what, request.slot)
-            return Appointment(window=window, wish=_NO_WISH)
-        wish = self._calendar.preferred(company, request.preferred)
-        if wish.empty:
-            return Appointment(window=None, wish=wish)
-        found = await self._calendar.open(deadline, company, what, wish)
-        return Appointment(window=found[0] if found else None, wish=wish)
-
     async def _find(self, work: Work, deadline: float) -> JobRecord | None:
         """The job that carries our reference."""
         customer_id = work.progress.customer_id
@@ -106,6 +94,30 @@ class Bookings:
             if work.identity.reference in job.tags:
                 return job
         return None
+
+
+def read_booking(company: Company, request: pb.CreateBookingRequest) -> tuple[Client, Visit]:
+    """Return who asks for what. Raises InvalidArgument for what the company or the vendor cannot serve."""
+    company.check_serves(request.address.zip)
+    client = read_client(request.customer, request.address, request.service.lead_source or request.marketing.source)
+    return client, visit(request.service_hcp_id, request.service)
+
+
+async def choose(
+    calendar: Calendar, company: Company, what: Visit, request: pb.CreateBookingRequest, deadline: float
+) -> Appointment:
+    """Return the exact slot where one is named, else the first open window that is wished for.
+
+    Raises Conflict where the slot is not open, InvalidArgument for a date that cannot be booked, and VendorProblem.
+    """
+    if request.HasField("slot"):
+        window = await calendar.exact(deadline, company, what, request.slot)
+        return Appointment(window=window, wish=_NO_WISH)
+    wish = calendar.preferred(company, request.preferred)
+    if wish.empty:
+        return Appointment(window=None, wish=wish)
+    found = await calendar.open(deadline, company, what, wish)
+    return Appointment(window=found[0] if found else None, wish=wish)
 
 
 def _asked(request: pb.CreateBookingRequest) -> pb.CreateBookingRequest:

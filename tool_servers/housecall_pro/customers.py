@@ -1,6 +1,6 @@
 """Who and where: the vendor's customer and address for a person and a place, found or else made.
 
-Above: `booking` and `estimate`. Below: `vendor`, `work`.
+Above: `booking`, `estimate` and `previews`. Below: `vendor`, `work`.
 
 A customer is the same one where mobile number and name are. A number alone is not enough (families share them), a name alone
 even less.
@@ -98,7 +98,7 @@ class CustomerFile:
 
         What is made is recorded: a repeated call makes nothing twice.
         """
-        found = _address_of(known, client.address) if known is not None else None
+        found = address_of(known, client.address) if known is not None else None
         if known is not None and found is not None:
             return Place(customer_id=known.id, address_id=found.id)
         lock = self._locks.setdefault(client.phone.mobile, asyncio.Lock())
@@ -107,7 +107,7 @@ class CustomerFile:
             if waited:
                 known = await self.known(work, deadline, client)
             record = known or await self._create(work, deadline, client)
-            found = _address_of(record, client.address) or await self._add_address(work, deadline, client, record)
+            found = address_of(record, client.address) or await self._add_address(work, deadline, client, record)
             await work.record(posting=None, customer_id=record.id, address_id=found.id)
             return Place(customer_id=record.id, address_id=found.id)
 
@@ -128,7 +128,7 @@ class CustomerFile:
 
     async def _add_address(self, work: Work, deadline: float, client: Client, record: CustomerRecord) -> AddressRecord:
         async def find() -> AddressRecord | None:
-            return _address_of(await self._vendor.customer(deadline, record.id), client.address)
+            return address_of(await self._vendor.customer(deadline, record.id), client.address)
 
         if work.progress.posting != "address":
             await work.record(posting=None, customer_id=record.id)
@@ -143,8 +143,9 @@ def _name(first: str, last: str) -> str:
     return " ".join(unicodedata.normalize("NFC", f"{first} {last}").casefold().split())
 
 
-def _address_of(record: CustomerRecord, address: Address) -> AddressRecord | None:
-    """City and state follow from the ZIP code, and people spell them as they please."""
+def address_of(record: CustomerRecord, address: Address) -> AddressRecord | None:
+    """Return the customer's address that is this one. City and state follow from the ZIP code, and people spell them as they
+    please."""
     wanted = (_words(f"{address.line1} {address.line2}"), address.zip[:5])
     for known in record.addresses:
         if (_words(f"{known.street} {known.street_line_2}"), known.zip[:5]) == wanted:

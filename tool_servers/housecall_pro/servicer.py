@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from switchboard.tool.v1.preview_pb2 import Preview
 from switchboard.tools.housecall_pro.v1 import housecall_pro_service_pb2 as pb
 
 from service_kit.postgres import Database, DatabaseError
@@ -22,6 +23,7 @@ from tool_servers.housecall_pro.customers import CustomerFile
 from tool_servers.housecall_pro.estimate import EstimateRequests
 from tool_servers.housecall_pro.faults import VendorProblem, as_tool_error
 from tool_servers.housecall_pro.photos import Photographs
+from tool_servers.housecall_pro.previews import Previews
 from tool_servers.housecall_pro.settings import HousecallProSettings, TimeWindows
 from tool_servers.housecall_pro.vendor import Vendor
 from tool_servers.housecall_pro.work import WorkLedger
@@ -45,6 +47,7 @@ class HousecallProServicer:
         windows: TimeWindows,
         bookings: Bookings,
         estimates: EstimateRequests,
+        previews: Previews,
     ) -> None:
         self._ledger = ledger
         self._directory = directory
@@ -52,6 +55,7 @@ class HousecallProServicer:
         self._windows = windows
         self._bookings = bookings
         self._estimates = estimates
+        self._previews = previews
 
     async def get_availability(self, request: pb.GetAvailabilityRequest, call: ToolCall) -> pb.GetAvailabilityResponse:
         """List open appointments."""
@@ -69,6 +73,14 @@ class HousecallProServicer:
     ) -> pb.CreateEstimateRequestResponse:
         """Ask the office for an estimate."""
         return await self._estimates.request(request, call)
+
+    async def preview_create_booking(self, request: pb.CreateBookingRequest, call: ToolCall) -> Preview:
+        """Say what booking the visit would do."""
+        return await self._previews.booking(request, call)
+
+    async def preview_create_estimate_request(self, request: pb.CreateEstimateRequestRequest, call: ToolCall) -> Preview:
+        """Say what asking for the estimate would do."""
+        return await self._previews.estimate_request(request, call)
 
     async def check_health(self) -> str | None:
         """Say what keeps a booking from working now, or None."""
@@ -147,4 +159,5 @@ def _servicer(settings: HousecallProSettings, database: Database, vendor: Vendor
         windows=settings.time_windows,
         bookings=bookings,
         estimates=estimates,
+        previews=Previews(vendor=vendor, directory=directory, calendar=calendar, customers=customers),
     )

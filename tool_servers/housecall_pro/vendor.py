@@ -1,6 +1,6 @@
 """The vendor's REST API: one pooled HTTP client, one method per call that we make.
 
-Above: `customers`, `availability`, `booking`, `estimate`. Below: httpx.
+Above: `customers`, `availability`, `booking`, `estimate`, `previews`. Below: httpx.
 
 Every call ends within its deadline. Reads are tried twice; writes once, and whoever writes finds out what became of a write
 that got no reply. Nothing that the vendor says about a failure is kept or logged but its status and shape.
@@ -84,6 +84,11 @@ class Vendor:
     def jobs(self, deadline: float, customer_id: str) -> AsyncIterator[JobRecord]:
         """Every job of a customer, newest first."""
         return self._pages("/jobs", "jobs", JobRecord, deadline, _newest_of(customer_id))
+
+    async def count_jobs(self, deadline: float, customer_id: str) -> int | None:
+        """How many jobs a customer has, or None where the vendor does not say."""
+        query: dict[str, str | int] = {"customer_id": customer_id, "page": 1, "page_size": 1}
+        return (await self._read("/jobs", Page, deadline, query)).total_items
 
     def estimates(self, deadline: float, customer_id: str) -> AsyncIterator[EstimateRecord]:
         """Every estimate of a customer, newest first."""

@@ -126,6 +126,7 @@ class Page(Record):
 
     page: int = 1
     total_pages: int = 1
+    total_items: int | None = None
 
 
 def address_body(address: Address) -> dict[str, Any]:

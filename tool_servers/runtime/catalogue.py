@@ -52,7 +52,7 @@ def bind(server: str, servicer: object) -> dict[str, BoundTool]:
         spec.name: BoundTool(
             spec=spec,
             method=_method(spec, servicer, ""),
-            preview=getattr(servicer, "preview_" + _WORD_START.sub("_", spec.method).lower(), None),
+            preview=None if spec.reads_only else _method(spec, servicer, "preview_"),
             listing=_listing(spec),
         )
         for spec in specs

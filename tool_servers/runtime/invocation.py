@@ -108,7 +108,8 @@ class _PreparedTool:
     async def _call(self, request: Message, call: ToolCall) -> Message:
         method = self._preview if call.dry_run else self._method
         if method is None:
-            raise InvalidArgument("This tool has no preview.")
+            # `read` has refused a dry run of a tool that only reads; were it here, the tool must not run in its place.
+            raise self._broken(call)
         # A servicer keeps within the deadline by itself, and then knows what became of the call. This is for one that does not.
         backstop = asyncio.timeout_at(call.deadline)
         try:

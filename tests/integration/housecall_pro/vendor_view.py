@@ -46,8 +46,12 @@ class VendorView:
 
     def calls(self, method: str, path: str) -> int:
         """How often an endpoint was called."""
-        entries = self._get("/_sandbox/calls")["calls"]
-        return sum(entry["count"] for entry in entries if (entry["method"], entry["path"]) == (method, path))
+        return sum(entry["count"] for entry in self.all_calls() if (entry["method"], entry["path"]) == (method, path))
+
+    def all_calls(self) -> list[dict[str, Any]]:
+        """Every endpoint that was called, and how often."""
+        entries: list[dict[str, Any]] = self._get("/_sandbox/calls")["calls"]
+        return entries
 
     def fail(self, method: str, path: str, mode: str, **rule: Any) -> None:
         """Switch a fault on."""
