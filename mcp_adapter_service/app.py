@@ -14,6 +14,7 @@ from switchboard.adapter.v1 import service_mapping_service_pb2 as mapping_pb2
 from switchboard.adapter.v1 import service_mapping_service_pb2_grpc as mapping_pb2_grpc
 
 from mcp_adapter_service.adapter_servicer import AdapterServicer
+from mcp_adapter_service.invocation import Invocations
 from mcp_adapter_service.mcp_client import open_pool
 from mcp_adapter_service.metrics import Metrics
 from mcp_adapter_service.server_health import ServerHealth
@@ -83,10 +84,9 @@ async def serve() -> None:
         if settings.metrics_listen is not None:
             await opened.enter_async_context(serve_metrics(settings.metrics_listen, registry))
 
-        adapter_service_pb2_grpc.add_AdapterServiceServicer_to_server(
-            AdapterServicer(servers, mappings, health, metrics), server.server
-        )
+        adapter = AdapterServicer(servers, Invocations(servers, mappings, metrics), health)
+        adapter_service_pb2_grpc.add_AdapterServiceServicer_to_server(adapter, server.server)
         mapping_pb2_grpc.add_ServiceMappingServiceServicer_to_server(
             ServiceMappingServicer(store, mappings, frozenset(servers)), server.server
         )
-        await run_until_signal(server, grace=settings.stop_grace_seconds)
+        await run_until_signal(server, grace=settings.stop_grace_seconds, stopping=adapter.close_streams)

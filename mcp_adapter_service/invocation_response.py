@@ -1,6 +1,6 @@
 """Conversion of a tool call's outcome into the contract's InvokeToolResponse.
 
-Above: the adapter's servicer. Below: `mcp_client.outcomes`, `resilience`, the generated contract. What a foreign server wrote
+Above: `invocation`. Below: `mcp_client.outcomes`, `resilience`, the generated contract. What a foreign server wrote
 into an error is not in the response: it may quote what it was sent. Our own tool servers are believed, in what they say under
 `ERROR_META`.
 """
@@ -29,6 +29,7 @@ from mcp_adapter_service.resilience import CallReport
 from mcp_adapter_service.servers import Tool
 
 ERROR_META: Final = "switchboard.dev/error"
+DRY_RUN_META: Final = "switchboard.dev/dry-run"
 _MAX_TEXT: Final = 500
 
 _EFFECTS: Final = {
@@ -74,6 +75,33 @@ def response_of(report: CallReport, server: str, tool: Tool, *, repeatable: bool
     response.attempts = report.attempts
     response.latency_ms = round(report.latency * 1000)
     return response
+
+
+def preview_of(report: CallReport, server: str, tool: Tool) -> pb.InvokeToolResponse:
+    """Return what is known of a dry run, which changes nothing. An answer without its mark is of a server that did not
+    understand what it was asked, and may have done it."""
+    outcome = report.outcome
+    if isinstance(outcome, (ToolSucceeded, ToolFailed)) and not _did_nothing(outcome, tool):
+        message = f"The tool server '{server}' was asked what a call would do, and may have done it; check there."
+        response = _error(pb.TOOL_OUTCOME_PROTOCOL_ERROR, Effect.POSSIBLE, "PROTOCOL_ERROR", message)
+        response.attempts = report.attempts
+        response.latency_ms = round(report.latency * 1000)
+        return response
+    response = response_of(report, server, tool, repeatable=True)
+    response.effect = pb.EFFECT_CERTAINTY_NONE
+    return response
+
+
+def crash() -> pb.InvokeToolResponse:
+    """Return the response to a call in which something of ours broke, nobody knows when."""
+    return _error(pb.TOOL_OUTCOME_PROTOCOL_ERROR, Effect.POSSIBLE, "INTERNAL", "Something broke on our side.")
+
+
+def _did_nothing(outcome: ToolSucceeded | ToolFailed, tool: Tool) -> bool:
+    """Whether an answer has the mark of a dry run, or is a refusal of ours that was made before anybody looked for one."""
+    told = outcome.meta.get(ERROR_META) if tool.in_contract and isinstance(outcome, ToolFailed) else None
+    refused = isinstance(told, dict) and told.get("effect") == "none"
+    return refused or outcome.meta.get(DRY_RUN_META) is True
 
 
 def _succeeded(outcome: ToolSucceeded, server: str, tool: Tool) -> pb.InvokeToolResponse:

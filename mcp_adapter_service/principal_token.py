@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jwt
+from switchboard.adapter.v1 import adapter_service_pb2 as pb
 
 LIFETIME_SECONDS = 120
 REUSE_SECONDS = 30
 _MAX_KEPT = 4096
 
-PrincipalKey = tuple[str, str, str, str]
-"""Tenant, subject, kind, role."""
+# What narrows down whose data a call is about is in the token only where it is known.
+_NARROWING = ("tier", "owner", "buildings", "resident")
 
 
 class PrincipalSigner:
@@ -25,26 +27,33 @@ class PrincipalSigner:
     def __init__(self, key: str, clock: Callable[[], float] = time.time) -> None:
         self._key = key
         self._clock = clock
-        self._kept: dict[PrincipalKey, tuple[float, str]] = {}
+        self._kept: dict[bytes, tuple[float, str]] = {}
 
-    def token(self, principal: PrincipalKey) -> str:
+    def token(self, principal: pb.Principal) -> str:
         """Return a token that is valid for at least another minute and a half."""
         now = self._clock()
-        kept = self._kept.get(principal)
+        key = principal.SerializeToString()
+        kept = self._kept.get(key)
         if kept is not None and kept[0] > now:
             return kept[1]
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
-        tenant, subject, kind, role = principal
-        issued = int(now)
-        claims = {
-            "tenant": tenant,
-            "sub": subject,
-            "kind": kind,
-            "role": role,
-            "iat": issued,
-            "exp": issued + LIFETIME_SECONDS,
-        }
-        token = jwt.encode(claims, self._key, algorithm="HS256")
-        self._kept[principal] = (now + REUSE_SECONDS, token)
+        token = jwt.encode(_claims(principal, int(now)), self._key, algorithm="HS256")
+        self._kept[key] = (now + REUSE_SECONDS, token)
         return token
+
+
+def _claims(principal: pb.Principal, issued: int) -> dict[str, Any]:
+    claims: dict[str, Any] = {
+        "tenant": principal.tenant,
+        "sub": principal.subject,
+        "kind": principal.kind,
+        "role": principal.role,
+        "iat": issued,
+        "exp": issued + LIFETIME_SECONDS,
+    }
+    for name in _NARROWING:
+        value = getattr(principal, name)
+        if value:
+            claims[name] = value if isinstance(value, str) else list(value)
+    return claims

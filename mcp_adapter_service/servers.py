@@ -31,6 +31,11 @@ class Tool:
     in_contract: bool
     substitution: Substitution | None
 
+    @property
+    def previews(self) -> bool:
+        """Whether it can say what a call would do: every writing tool of the contract can, and of others nobody knows."""
+        return self.in_contract and not self.reads_only
+
 
 class ToolServer:
     """ToolServer is one MCP server. `own` says that its tools are of our contract, so that we believe what they say."""

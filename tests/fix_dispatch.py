@@ -73,6 +73,26 @@ class ScriptedAdapter(
         self.calls.append(request)
         return await self.behaviour(request)
 
+    async def InvokeTools(self, requests: Any, context: Any) -> None:
+        await context.send_initial_metadata((("x-switchboard-stream", "open"),))
+        writing, under_way = asyncio.Lock(), set()
+
+        async def answer(numbered: adapter_service_pb2.NumberedCall) -> None:
+            reply = await self.InvokeTool(numbered.call, context)
+            answers = [adapter_service_pb2.NumberedAnswer(number=numbered.number, answer=reply)]
+            async with writing:
+                await context.write(adapter_service_pb2.InvokeToolsResponse(answers=answers))
+
+        try:
+            while (message := await context.read()) is not grpc.aio.EOF:
+                for numbered in message.calls:
+                    call = asyncio.create_task(answer(numbered))
+                    under_way.add(call)
+                    call.add_done_callback(under_way.discard)
+        finally:
+            for call in under_way:
+                call.cancel()
+
     async def CheckServer(self, request: Any, context: Any) -> Any:
         return adapter_service_pb2.CheckServerResponse(healthy=True)
 

@@ -14,10 +14,11 @@ from typing import Any, cast
 
 import orjson
 from google.protobuf.json_format import ParseDict
+from switchboard.adapter.v1 import adapter_service_pb2
 from switchboard.dispatch.v1 import dispatch_service_pb2
 from switchboard.tools.housecall_pro.v1 import housecall_pro_service_pb2
 
-from mcp_adapter_service.adapter_servicer import CORRELATION_ID_META, DEADLINE_META, IDEMPOTENCY_KEY_META, PRINCIPAL_META
+from mcp_adapter_service.invocation import CORRELATION_ID_META, DEADLINE_META, IDEMPOTENCY_KEY_META, PRINCIPAL_META
 from mcp_adapter_service.mcp_client import wire
 from mcp_adapter_service.principal_token import PrincipalSigner
 from mcp_adapter_service.service_mapping import MappingCache, substitutions
@@ -59,13 +60,14 @@ def grpc_message(run: str) -> bytes:
 def mcp_call(authority: str, token: str, run: str) -> bytes:
     """The HTTP request that the adapter sends to the tool server for that click. Valid for two minutes, as its principal is."""
     correlation_id = f"{run:0>8.8}-0000-4000-8000-00000{SERIAL}"
+    visitor = adapter_service_pb2.Principal(tenant=_TENANT, subject="anonymous", kind="human", role="visitor")
     context = wire.CallContext(
         correlation_id=correlation_id,
         meta={
             DEADLINE_META: _DEADLINE_MS,
             IDEMPOTENCY_KEY_META: f"act_{run:0>25.25}{SERIAL}",
             CORRELATION_ID_META: correlation_id,
-            PRINCIPAL_META: PrincipalSigner(token).token((_TENANT, "anonymous", "human", "visitor")),
+            PRINCIPAL_META: PrincipalSigner(token).token(visitor),
         },
     )
     binding = wire.modern_binding(wire.base_headers(token))

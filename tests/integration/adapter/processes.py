@@ -68,7 +68,6 @@ class AdapterProcess:
         self.environment = os.environ | {
             "SWITCHBOARD_LISTEN": self.target,
             "SWITCHBOARD_TLS": "off",
-            "SWITCHBOARD_TLS": "off",
             "SWITCHBOARD_DATABASE_URL": database_url,
             **settings,
         }
