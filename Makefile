@@ -37,11 +37,12 @@ bench: $(INSTALLED) ## measure the full path against the same tool called direct
 	@$(BIN)/python -m tests.bench
 
 .PHONY: lint
-lint: $(INSTALLED) ## style, types and the rule of which package may import which
+lint: $(INSTALLED) ## style, types, the rule of which package may import which, and the policies
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary $(PACKAGES)
 	@$(BIN)/lint-imports --no-logo >$(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+	@$(BIN)/switchboard policy check --quiet
 
 .PHONY: format
 format: $(INSTALLED) ## rewrite the Python files in the project's style

@@ -40,7 +40,7 @@ def validate_descriptor_set() -> bytes:
 
 
 def generate(out: Path, contract: Path = ROOT / "proto") -> None:
-    """Write what `contract` generates under `out`: `python/…` and the image `contract.binpb` with source info."""
+    """Write what `contract` generates under `out`: `python/…`, the image `contract.binpb` with source info, the policy schema."""
     import google.api.annotations_pb2
     from grpc_tools import protoc
 
@@ -76,6 +76,7 @@ def generate(out: Path, contract: Path = ROOT / "proto") -> None:
         validate = ["protoc", *includes, f"--python_out={python}", *typed, "buf/validate/validate.proto"]
         if protoc.main(validate) != 0:
             raise GenerationError("protoc could not generate buf/validate")
+    _write_policy_schema(out)
     for stub in list(python.rglob("*_pb2_grpc.py")):
         # protoc writes a stub module for every file; those of files without a service are noise.
         if "class " not in stub.read_text(encoding="utf-8"):
@@ -86,12 +87,25 @@ def generate(out: Path, contract: Path = ROOT / "proto") -> None:
             stub.unlink()
 
 
+def _write_policy_schema(out: Path) -> None:
+    """Write the schema that policies are checked against, from the image just built."""
+    from google.protobuf import descriptor_pb2
+
+    from dispatch_service.policy.contract import vocabulary_of
+    from dispatch_service.policy.schema import FILE, render
+
+    image = descriptor_pb2.FileDescriptorSet.FromString((out / IMAGE).read_bytes())
+    (out / FILE).write_text(render(vocabulary_of(image)), encoding="utf-8")
+
+
 def replace(built: Path) -> None:
     """Put the built tree in the place of the committed one."""
     for package in GENERATED_PACKAGES:
         shutil.rmtree(ROOT / "gen" / "python" / package, ignore_errors=True)
         shutil.copytree(built / "python" / package, ROOT / "gen" / "python" / package)
-    shutil.copy(built / IMAGE, ROOT / "gen" / IMAGE)
+    for product in built.iterdir():
+        if product.is_file():
+            shutil.copy(product, ROOT / "gen" / product.name)
 
 
 def differences(built: Path) -> list[str]:

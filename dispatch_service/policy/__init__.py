@@ -1,6 +1,6 @@
 """Policy: who may do what, and what has to be asked first. The rules are data, in Cedar, in `config/policies`.
 
-`question` is what is asked and answered, `policies` decides, `ruleset` asks Cedar, `source` reads the files, `contract` and `schema`
+`question` is what is asked and said, `policies` decides, `ruleset` asks Cedar, `source` reads the files, `contract` and `schema`
 say what policies may speak of, `record` is what the journal keeps, `explanation` and `replay` are for people.
 """
 

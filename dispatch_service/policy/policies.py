@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ class Policies:
         """Return the decision, the policies that decided and all that apply. Raises KeyError where there is no such action."""
         return self._deciding.explain(question)
 
+    @property
+    def summary(self) -> str:
+        """How many policies are in force, and from where."""
+        return f"{self._deciding.count} policies in {self._directory}"
+
     async def watch(self, seconds: float = 0.5) -> None:
         """Take up changed files, for ever: looks every `seconds`, and reads once a change has settled for as long.
 
@@ -130,6 +135,11 @@ class _Deciding:
         self._tenant = tenant
         self._remembered = lru_cache(_DECISIONS_KEPT)(self._judge)
 
+    @property
+    def count(self) -> int:
+        """How many policies there are, the template among them."""
+        return len(self._ruleset.policies)
+
     def decide(self, question: Question, grants: Sequence[GrantRef]) -> Decision:
         action = self._ruleset.actions.get(question.action)
         if action is None:
@@ -160,13 +170,7 @@ class _Deciding:
         if not covering:
             return without
         decision = self._remembered(asked, granted=True)
-        return Decision(
-            effect=decision.effect,
-            policy_ids=(*decision.policy_ids, *covering),
-            reason=decision.reason,
-            hidden=decision.hidden,
-            offers_always=decision.offers_always,
-        )
+        return replace(decision, policy_ids=(*decision.policy_ids, *covering), grant_ids=covering)
 
     def _judge(self, asked: _Asked, *, granted: bool) -> Decision:
         try:

@@ -53,7 +53,8 @@ class Decision:
     """What policy says. `reason` is for a person and empty where the call is allowed.
 
     A DENY that is `hidden` has to be answered as if there were no such thing: it is about somebody else's data. `offers_always`
-    says that a grant would have spared the question.
+    says that a grant would have spared the question. `policy_ids` are those that decided, with the grants that counted, which
+    `grant_ids` are by themselves.
     """
 
     effect: Effect
@@ -61,6 +62,7 @@ class Decision:
     reason: str = ""
     hidden: bool = False
     offers_always: bool = False
+    grant_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def as_record(question: Question, decision: Decision) -> dict[str, Any]:
         "effect": str(decision.effect),
         "hidden": decision.hidden,
         "policy_ids": list(decision.policy_ids),
+        "grant_ids": list(decision.grant_ids),
     }
     record = {name: value for name, value in asked.items() if value}
     if "buildings" in record:

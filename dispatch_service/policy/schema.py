@@ -1,4 +1,4 @@
-"""The Cedar schema: what policies may say, written from the contract. `make gen` keeps a copy to read in `gen/policy.cedarschema`.
+"""The Cedar schema: what policies may say, written from the contract. `make gen` keeps a copy in `gen/policy.cedarschema`.
 
 Above: `ruleset` and `stack.contract_gen`. Below: `contract`.
 """
@@ -73,7 +73,7 @@ def render(vocabulary: Vocabulary) -> str:
     parts += [
         "\n// Whether a standing permission covers a caller and a tool: what a grant, a link of the template, permits.\n",
         _action(USE_GRANT, (), "Tool"),
-        "\n// A member of every group, so that a rule passes while nothing of the contract is in its group. It cannot be called.\n",
+        "\n// A member of every group, so that rules pass while nothing of the contract is in their group. Not to be called.\n",
         _action(_NOTHING, groups, "Card, Tool"),
         "\n// Every card action and tool of the contract.\n",
     ]

@@ -3,7 +3,7 @@
 Above: `ruleset`, and `switchboard policy check`. Below: cedarpy's parser and validator.
 
 Cedar's own messages say neither file nor line, so a file is taken apart into its statements first and each is parsed by itself.
-Beyond Cedar's rules we ask for ours: an `@id` on every policy, a `@reason` on every forbid, annotations that keep what they promise.
+Beyond Cedar's rules we ask for ours: an `@id` on every policy, a `@reason` on every forbid, annotations that keep their promise.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def read_policies(directory: Path, schema: cedarpy.Schema) -> tuple[Policy, ...]
     problems: list[str] = []
     for path, text in texts.items():
         for line, statement in statements(text):
-            policy, objections = _read(statement, f"{path}:{line}", schema)
-            problems += [f"{path}:{line}: {objection}" for objection in objections]
+            place = f"{_shown(path)}:{line}"
+            policy, objections = _read(statement, place, schema)
+            problems += [f"{place}: {objection}" for objection in objections]
             found += [policy] if policy else []
     problems += _of_the_whole(found, directory)
     if problems:
@@ -109,11 +110,18 @@ def _read(statement: str, place: str, schema: cedarpy.Schema) -> tuple[Policy | 
         hidden="hidden" in annotations,
         body=body,
     )
-    objections = list(_objections(policy, annotations))
-    validated = cedarpy.validate_policies(statement, schema)
-    # The id that Cedar makes up for a statement by itself says nothing.
-    objections += [error.error.replace("for policy `policy0`, ", "") for error in validated.errors]
-    return policy, objections
+    # Cedar says it once for every action that the policy is about, and by an id that it makes up for a statement by itself.
+    found = [error.error.replace("for policy `policy0`, ", "") for error in cedarpy.validate_policies(statement, schema).errors]
+    return policy, [
+        *_objections(policy, annotations),
+        *dict.fromkeys(text.partition(" in context for Action::")[0] for text in found),
+    ]
+
+
+def _shown(path: Path) -> Path:
+    """`path` as seen from here, where that is shorter."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _bodies(parsed: Mapping[str, Any], *, template: bool) -> list[Any]:
@@ -163,4 +171,4 @@ def _of_the_whole(found: Sequence[Policy], directory: Path) -> Iterator[str]:
         if policy.id and places.setdefault(policy.id, policy.place) != policy.place:
             yield f"{policy.place}: @id {policy.id} is taken by {places[policy.id]}"
     if not any(policy.template and policy.id == GRANT_TEMPLATE for policy in found):
-        yield f'{directory / BASE}: the template @id("{GRANT_TEMPLATE}") is missing: no standing permission would count'
+        yield f'{_shown(directory / BASE)}: the template @id("{GRANT_TEMPLATE}") is missing: no standing permission would count'
