@@ -18,6 +18,7 @@ from switchboard.audit.v1 import action_log_service_pb2_grpc
 from switchboard.catalog.v1 import catalog_service_pb2_grpc
 from switchboard.dispatch.v1 import dispatch_service_pb2_grpc
 from switchboard.health.v1 import health_service_pb2_grpc
+from switchboard.tool.v1 import tool_service_pb2_grpc
 
 from dispatch_service.actions import (
     ActionRegistry,
@@ -31,21 +32,30 @@ from dispatch_service.actions import (
 )
 from dispatch_service.actions.wishes import Wishes
 from dispatch_service.adapter import AdapterClient
-from dispatch_service.answers import Answers
 from dispatch_service.assets import AssetStore
+from dispatch_service.call import CARD, TOOL
+from dispatch_service.doors import Door
+from dispatch_service.doors.cards import CardDoor
+from dispatch_service.doors.tools import ToolDoor
+from dispatch_service.execution import Execution
 from dispatch_service.flows import FlowStore
 from dispatch_service.journal.action_log import ActionLog
 from dispatch_service.journal.claims import ClaimReader
 from dispatch_service.journal.recovery import Recovery
 from dispatch_service.journal.writer import JournalWriter
-from dispatch_service.journey import Journey, Limits
+from dispatch_service.journey import Journey
 from dispatch_service.keying import Keying
+from dispatch_service.listing import Listing
+from dispatch_service.permission import Permission
+from dispatch_service.policy import GrantRef, Policies, PoliciesUnusable
 from dispatch_service.principal import Realm
 from dispatch_service.servicers.action_log import ActionLogServicer
 from dispatch_service.servicers.assets import AssetServicer
 from dispatch_service.servicers.catalog import CatalogServicer
 from dispatch_service.servicers.dispatch import DispatchServicer
 from dispatch_service.servicers.health import HealthServicer
+from dispatch_service.servicers.tools import ToolCalls, ToolServicer
+from dispatch_service.servicers.typed_tools import typed_tool_handlers
 from dispatch_service.settings import DispatchSettings
 from dispatch_service.slots import SlotIds
 from dispatch_service.tenant import Tenant, TenantUnusable, read_tenant
@@ -56,7 +66,7 @@ from service_kit.metrics import serve_metrics
 from service_kit.postgres import Database
 from service_kit.tls import TlsUnusable
 
-_PACKAGES = ("asset", "audit", "catalog", "dispatch", "health")
+_PACKAGES = ("asset", "audit", "authorization", "catalog", "dispatch", "health", "tool", "tools")
 
 
 def action_registry(
@@ -78,6 +88,11 @@ def action_registry(
     return ActionRegistry(by_name, by_name, {flow.NAME: flow_action})
 
 
+class NoGrants:
+    async def live(self, tenant: str, subject: str, kind: str, server: str, tool: str) -> list[GrantRef]:
+        return []
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """What a running dispatch service is made of."""
@@ -91,11 +106,12 @@ class Parts:
     recovery: Recovery
     assets: AssetStore
     actions: ActionRegistry
+    policies: Policies
     journey: Journey
 
 
 def assemble(settings: DispatchSettings) -> Parts:
-    """Make the parts; nothing is opened yet. Raises TenantUnusable or KeysUnusable."""
+    """Make the parts; nothing is opened yet. Raises TenantUnusable, KeysUnusable or PoliciesUnusable."""
     tenant, keys = read_tenant(settings.tenant_file), Keyring.from_file(settings.keys_file)
     database, adapter, keying = (
         Database(settings.database_url),
@@ -111,31 +127,35 @@ def assemble(settings: DispatchSettings) -> Parts:
     )
     assets = AssetStore(database, settings.asset_bytes)
     actions = action_registry(tenant, adapter, keys, assets, FlowStore(database, keying))
-    answers = Answers(tenant, actions)
+    doors: dict[str, Door] = {CARD: CardDoor(tenant, actions), TOOL: ToolDoor()}
+    claims = ClaimReader(database)
+    policies = Policies(settings.policy_directory, tenant=tenant.tenant_id)
+    permission = Permission(policies=policies, grants=NoGrants(), adapter=adapter, seconds=settings.tool_seconds)
+    execution = Execution(
+        doors=doors, adapter=adapter, writer=writer, claims=claims, keying=keying, seconds=settings.tool_seconds
+    )
     journey = Journey(
-        tenant=tenant.tenant_id,
-        actions=actions,
-        answers=answers,
-        adapter=adapter,
+        doors=doors,
+        permission=permission,
+        execution=execution,
         writer=writer,
-        claims=ClaimReader(database),
+        claims=claims,
         keying=keying,
-        limits=Limits(call=settings.call_seconds, tool=settings.tool_seconds),
+        call_seconds=settings.call_seconds,
+        authorization_hours=settings.authorization_hours,
     )
     recovery = Recovery(
         database=database,
         writer=writer,
         adapter=adapter,
         keying=keying,
-        answers=answers,
+        doors=doors,
         lease=settings.journal_lease_seconds,
         tool_seconds=settings.tool_seconds,
     )
     return Parts(
         tenant=tenant,
-        realm=Realm(
-            tenant=tenant.tenant_id, people_issuer=settings.people_issuer, services_issuer=settings.services_issuer
-        ),
+        realm=Realm(tenant=tenant.tenant_id, people_issuer=settings.people_issuer, services_issuer=settings.services_issuer),
         keys=keys,
         database=database,
         adapter=adapter,
@@ -143,6 +163,7 @@ def assemble(settings: DispatchSettings) -> Parts:
         recovery=recovery,
         assets=assets,
         actions=actions,
+        policies=policies,
         journey=journey,
     )
 
@@ -151,7 +172,7 @@ async def serve(settings: DispatchSettings) -> None:
     """Serve until a signal comes, then finish what is under way and leave nothing unwritten."""
     try:
         parts = assemble(settings)
-    except (TenantUnusable, KeysUnusable, TlsUnusable) as problem:
+    except (TenantUnusable, KeysUnusable, PoliciesUnusable) as problem:
         print(problem, file=sys.stderr)
         raise SystemExit(2) from None
     server = build_server(
@@ -161,18 +182,19 @@ async def serve(settings: DispatchSettings) -> None:
     )
     _register(server.server, parts)
     await parts.database.open()
-    writing, recovering = asyncio.create_task(parts.writer.run()), asyncio.create_task(parts.recovery.run())
+    writing = asyncio.create_task(parts.writer.run())
+    background = [asyncio.create_task(work) for work in (parts.recovery.run(), parts.policies.watch())]
     measured = serve_metrics(settings.metrics_listen, REGISTRY) if settings.metrics_listen else contextlib.nullcontext()
     try:
         async with measured:
             await run_until_signal(server)
     finally:
-        recovering.cancel()
+        for task in background:
+            task.cancel()
         await parts.journey.finish()
         parts.writer.stop()
         await writing
-        with contextlib.suppress(asyncio.CancelledError):
-            await recovering
+        await asyncio.gather(*background, return_exceptions=True)
         await parts.adapter.close()
         await parts.database.close()
 
@@ -184,6 +206,10 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
     dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(
         DispatchServicer(realm=realm, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
     )
+    calls = ToolCalls(realm=realm, journey=parts.journey, keys=parts.keys)
+    listing = Listing(parts.policies, parts.adapter)
+    tool_service_pb2_grpc.add_ToolServiceServicer_to_server(ToolServicer(realm=realm, calls=calls, listing=listing), server)
+    server.add_generic_rpc_handlers(typed_tool_handlers(calls))
     log = ActionLog(parts.database, parts.keys)
     action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, realm), server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(parts.adapter, parts.tenant), server)

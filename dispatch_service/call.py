@@ -17,11 +17,19 @@ from dispatch_service.principal import Principal
 from service_kit.contract.problems import Problem
 from service_kit.contract.tools import ToolSpec
 
+# The doors: a card's button, or a tool by its name.
+CARD, TOOL = "card", "tool"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One action as it came in: parsed into its message, with every problem that the contract found."""
+    """One action as it came in: parsed into its message, with every problem that the contract found.
 
+    `action` is what the log calls it: a card action's name, or `server/tool`. `door` says how it came in and is answered.
+    `tool` is set where a tool was asked for by its name.
+    """
+
+    door: str = CARD
     action: str
     payload: Message | None
     problems: Sequence[Problem]
@@ -31,6 +39,11 @@ class Call:
     principal: Principal
     correlation_id: str
     client: Mapping[str, str] = field(default_factory=dict)
+    tool: ToolSpec | None = None
+    # What the caller says why, for policy and for whoever may have to decide.
+    reasoning: str = ""
+    # The caller asks only what would happen.
+    dry_run: bool = False
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.monotonic)
 
@@ -49,6 +62,25 @@ class Plan:
     view: dict[str, Any]
     # A key that the action brings itself, where repeating it must never act twice, however much later.
     own_key: str = ""
+    # Whose data the request names, and how many things it is about, for policy.
+    scope: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    items: int = 0
+    # The tool is only asked what it would do.
+    dry_run: bool = False
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether carrying this out has no effect that could happen twice."""
+        return self.dry_run or (self.tool is not None and self.tool.reads_only)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """What a caller is told of a call that waits for a person."""
+
+    authorization_id: str
+    reason: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,9 +101,19 @@ class ToolAnswer:
 class Refusal(Exception):
     """The domain says no before anything is called: an error `code` and every problem that was found."""
 
-    def __init__(self, code: str, details: str, problems: Sequence[Problem] = (), *, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        code: str,
+        details: str,
+        problems: Sequence[Problem] = (),
+        *,
+        retryable: bool = False,
+        decision: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(code)
         self.retryable = retryable
+        # What policy was asked and said, for the journal, where policy was asked.
+        self.decision = dict(decision or {})
         self.code = code
         self.details = details
         self.problems = tuple(problems)

@@ -1,7 +1,7 @@
-"""The journey: the one path that every action walks, whatever door it came in by.
+"""The journey: the one path that every action and every tool call walks, whatever door it came in by.
 
-Above: `servicers` make a `Call` and hand it in. Below: `actions` (what it means), `policy` (whether it may), `journal` (the
-record), `adapter` (the effect), `cards` (the answer).
+Above: `servicers` make a `Call` and hand it in. Below: the call's door (what it means, how it is answered), `permission` (whether
+it may), `journal` (the record), `execution` (the effect), `authorizations` (where a person has to decide first).
 
 The journey of a call runs in a task of its own. A caller that goes away cancels only its own waiting: an intent that was written
 gets its outcome, and the next call with the same key finds it.
@@ -10,82 +10,65 @@ gets its outcome, and the next call with the same key finds it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-
-from switchboard.dispatch.v1 import dispatch_service_pb2
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from dispatch_service import metrics
-from dispatch_service.actions import ActionRegistry
-from dispatch_service.adapter import ToolPort
-from dispatch_service.answers import Answers, refusal_of
-from dispatch_service.call import Call, Plan, Refusal, ToolAnswer
+from dispatch_service.authorizations import request
+from dispatch_service.call import Call, Plan, Refusal, ToolAnswer, Waiting
+from dispatch_service.doors import Door, Result, errors
+from dispatch_service.execution import Execution, Intent
 from dispatch_service.journal import records, rows
 from dispatch_service.journal.claims import ClaimReader
 from dispatch_service.journal.writer import JournalUnavailable, JournalWriter
-from dispatch_service.keying import Keying
-from dispatch_service.policy import decide
+from dispatch_service.keying import KeptPlan, Keying
+from dispatch_service.leading import Leader, Leaders, OtherRequest
+from dispatch_service.permission import Permission, Permitted
 from service_kit.errors import Unavailable
-from service_kit.logging import log
-from service_kit.postgres import DatabaseError
 
-_logger = logging.getLogger(__name__)
-Result = dispatch_service_pb2.DispatchResult
 _OTHER_REQUEST = "This idempotency key was used for something else."
+_NO_SCOPE = ("", "", "", "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """Times of a journey in seconds: how long a caller waits, how long a tool may take."""
+class _Passage:
+    """One call on its way: what it means, and what policy said."""
 
-    call: float
-    tool: float
-
-
-class Leader:
-    """The first call of this process that asks for a key: whether it got it, and what came of it."""
-
-    def __init__(self, fingerprint: str) -> None:
-        loop = asyncio.get_running_loop()
-        self.fingerprint = fingerprint
-        self.won: asyncio.Future[bool] = loop.create_future()
-        self.result: asyncio.Future[Result] = loop.create_future()
-
-    def failed(self, problem: BaseException) -> None:
-        """Tell whoever waits. Without followers nobody asks for the problem; that is no fault."""
-        if not self.won.done():
-            self.won.set_result(False)
-        self.result.set_exception(problem)
-        self.result.exception()
+    door: Door
+    call: Call
+    plan: Plan
+    permitted: Permitted
 
 
 class Journey:
-    """Everything that a journey needs, put together once in `app`."""
+    """Everything that a journey needs, put together once in `app`. `call_seconds` is how long a caller waits for somebody else's
+    outcome under its key, `authorization_hours` how long a call waits for a person."""
 
     def __init__(
         self,
         *,
-        tenant: str,
-        actions: ActionRegistry,
-        answers: Answers,
-        adapter: ToolPort,
+        doors: Mapping[str, Door],
+        permission: Permission,
+        execution: Execution,
         writer: JournalWriter,
         claims: ClaimReader,
         keying: Keying,
-        limits: Limits,
+        call_seconds: float,
+        authorization_hours: float,
     ) -> None:
-        self._tenant = tenant
-        self._actions = actions
-        self._answers = answers
-        self._adapter = adapter
+        self._doors = doors
+        self._permission = permission
+        self._execution = execution
         self._writer = writer
         self._claims = claims
         self._keying = keying
-        self._limits = limits
+        self._call_seconds = call_seconds
+        self._authorization_hours = authorization_hours
         self._running: set[asyncio.Task[Result]] = set()
-        self._leading: dict[tuple[str, str, str, str], Leader] = {}
+        self._leaders = Leaders()
 
     async def start(self, call: Call) -> Result:
         """Walk the journey to its end and return its result. The caller may be cancelled; the journey is not.
@@ -114,151 +97,141 @@ class Journey:
             await asyncio.wait(self._running)
 
     async def _travel(self, call: Call) -> Result:
+        door = self._doors[call.door]
         try:
-            plan = await self._plan(call)
-            decision = decide(call, plan, self._tenant)
-            if not decision.allowed:
-                raise Refusal("FORBIDDEN", decision.reason)
-            if plan.tool is None:
-                return await self._answer_without_a_tool(call, plan)
-            if plan.tool.reads_only:
-                return await self._execute(call, plan, None, decision.policy_ids)
-            return await self._once(call, plan, decision.policy_ids)
-        except Refusal as refusal:
-            return await self._refuse(call, refusal)
+            try:
+                return await self._walk(door, call)
+            except Refusal as refusal:
+                return await self._refuse(door, call, refusal)
         except JournalUnavailable as problem:
             raise Unavailable("INTEGRATION_DOWN", "The journal cannot be written, so nothing was called. Try again.") from problem
 
-    async def _plan(self, call: Call) -> Plan:
-        """Parse, validate and normalise have happened at the door; what is left of them is what only the action knows."""
-        objections = self._actions.objections(call)
-        if objections:
-            raise refusal_of(objections)
-        return await self._actions.plan(call)
-
-    async def _once(self, call: Call, plan: Plan, policy_ids: tuple[str, ...]) -> Result:
-        """Claim the key. Calls that repeat one which is under way in this process share its outcome."""
-        claim = self._keying.claim(call, plan)
-        while (leader := self._leading.get(claim.scope)) is not None:
-            if leader.fingerprint == claim.fingerprint:
-                metrics.REPLAYS.labels(call.action).inc()
-                return await asyncio.shield(leader.result)
-            if await asyncio.shield(leader.won):
-                raise Refusal("CONFLICT", _OTHER_REQUEST)
-            # Another request asked for the key and did not get it: it says nothing of who holds it.
-            await asyncio.wait([leader.result])
-        leader = Leader(claim.fingerprint)
-        self._leading[claim.scope] = leader
-        try:
-            result = await self._execute(call, plan, claim, policy_ids, leader)
-        except BaseException as problem:
-            leader.failed(problem)
-            raise
-        finally:
-            del self._leading[claim.scope]
-        leader.result.set_result(result)
-        return result
-
-    async def _execute(
-        self, call: Call, plan: Plan, claim: records.Claim | None, policy_ids: tuple[str, ...], leader: Leader | None = None
-    ) -> Result:
-        """Journal the intent, call the tool, journal the outcome, answer."""
-        opening = rows.intent(call, plan, claim, policy_ids, self._keying)
-        opened = await self._writer.open(opening)
-        if leader is not None:
-            leader.won.set_result(opened.won)
-        if claim is not None and not opened.won:
-            return await self._of_another(call, claim, opened)
-        answer = await self._call_tool(call, plan, opened.tool_key)
-        result = self._answers.of_tool(call.action, call.correlation_id, plan, answer, opened.tool_key or opening.action_id)
-        await self._record(
-            call, plan, action_id=opening.action_id, retry_of=opened.retry_of, claim=claim, answer=answer, result=result
-        )
-        if answer.succeeded:
-            await self._actions.succeeded(call, plan)
-        return result
-
-    async def _call_tool(self, call: Call, plan: Plan, key: str) -> ToolAnswer:
+    async def _walk(self, door: Door, call: Call) -> Result:
+        plan = await self._plan(door, call)
+        permitted = await self._permission.ask(call, plan)
+        passage = _Passage(door=door, call=call, plan=plan, permitted=permitted)
+        if plan.dry_run:
+            return await self._answer_preview(passage)
         if plan.tool is None:
-            raise ValueError("a plan without a tool is not executed")
-        try:
-            return await self._adapter.call(
-                plan.tool,
-                plan.arguments,
-                principal=call.principal,
-                correlation_id=call.correlation_id,
-                key=key,
-                seconds=self._limits.tool,
-            )
-        except Exception:
-            # Whatever broke here, the intent is written: it has to get an outcome, and the honest one is that nobody knows.
-            log(_logger, logging.ERROR, "a tool call broke on our side", exc_info=True, tool=plan.tool.name)
-            return ToolAnswer(succeeded=False, possible_effect=not plan.tool.reads_only, code="CALL_BROKE", retryable=True)
+            return await self._answer_without_a_tool(passage)
+        if plan.changes_nothing and not permitted.waits:
+            return await self._execute(passage)
+        return await self._once(passage)
 
-    async def _record(
-        self,
-        call: Call,
-        plan: Plan,
-        *,
-        action_id: str,
-        retry_of: str,
-        claim: records.Claim | None,
-        answer: ToolAnswer,
-        result: Result,
-    ) -> None:
-        now = datetime.now(UTC)
-        latency = int((time.monotonic() - call.started) * 1000)
-        closing = rows.outcome(
-            action_id, at=now, latency_ms=latency, plan=plan, answer=answer, result=result, keying=self._keying
+    async def _plan(self, door: Door, call: Call) -> Plan:
+        """Parse, validate and normalise have happened on the way in; what is left of them is what only the action knows."""
+        objections = door.objections(call)
+        if objections:
+            raise errors.refusal_of(objections)
+        return await door.plan(call)
+
+    async def _once(self, passage: _Passage) -> Result:
+        """Claim the key: the first call with it is carried out, or put before a person; the others get its answer."""
+        claim = self._keying.claim(passage.call, passage.plan)
+        go_on = self._put_before_a_person if passage.permitted.waits else self._execute_claimed
+        repeated = metrics.REPLAYS.labels(passage.call.action).inc
+        try:
+            return await self._leaders.once(claim, partial(go_on, passage, claim), repeated)
+        except OtherRequest:
+            raise Refusal("CONFLICT", _OTHER_REQUEST) from None
+
+    async def _execute_claimed(self, passage: _Passage, claim: records.Claim, leader: Leader) -> Result:
+        """Journal the intent with its claim, call the tool, journal the outcome, answer."""
+        opening = self._intent(passage, claim)
+        opened = await self._writer.open(opening)
+        leader.won.set_result(opened.won)
+        if not opened.won:
+            return await self._of_another(passage, claim, opened)
+        intent = Intent(action_id=opening.action_id, tool_key=opened.tool_key, claimed=True, retry_of=opened.retry_of)
+        result = await self._execution.carry_out(KeptPlan.of(passage.call, passage.plan, claim.scope), intent)
+        if result.ok:
+            await passage.door.succeeded(passage.call, passage.plan)
+        return result
+
+    async def _execute(self, passage: _Passage) -> Result:
+        """Call a tool that changes nothing: journalled like every other, without a claim."""
+        opening = self._intent(passage, None)
+        await self._writer.open(opening)
+        intent = Intent(action_id=opening.action_id, tool_key="", claimed=False)
+        return await self._execution.carry_out(KeptPlan.of(passage.call, passage.plan, _NO_SCOPE), intent)
+
+    def _intent(self, passage: _Passage, claim: records.Claim | None) -> records.Opening:
+        permitted = passage.permitted
+        policy_ids, decision = permitted.decision.policy_ids, permitted.as_record()
+        return rows.intent(passage.call, passage.plan, claim, policy_ids, self._keying, decision=decision)
+
+    async def _put_before_a_person(self, passage: _Passage, claim: records.Claim, leader: Leader) -> Result:
+        """Let the call wait. Its action, its claim and its place in the queue are written together."""
+        call, plan, permitted = passage.call, passage.plan, passage.permitted
+        waiting = Waiting(
+            authorization_id=request.new_authorization_id(),
+            reason=permitted.decision.reason,
+            expires_at=datetime.now(UTC) + timedelta(hours=self._authorization_hours),
         )
-        if claim is not None:
-            state = rows.claim_state(plan, answer)
-            sealed = self._keying.seal_result(result, claim.scope) if state == records.DONE else None
-            closing = replace(closing, claim_state=state, sealed_result=sealed)
-        if retry_of:
-            closing.row["retry_of"] = retry_of
-        durable = self._writer.close(closing)
-        if retry_of and answer.succeeded:
-            await self._settle(retry_of, now, closing)
-        metrics.observe(call.action, result, time.monotonic() - call.started)
-        # The truth is told even where the journal is away just now: the writer keeps the outcome until it is written.
-        if not await durable:
-            log(_logger, logging.WARNING, "answered before the outcome was durable", action_id=action_id)
+        queued = request.queued(
+            waiting=waiting,
+            action_id=records.new_action_id(),
+            call=call,
+            plan=plan,
+            decision=permitted.decision,
+            preview=permitted.preview,
+            scope=claim.scope,
+            keying=self._keying,
+        )
+        result = passage.door.of_waiting(call, plan, waiting)
+        opening = rows.pending(
+            call,
+            plan,
+            replace(claim, sealed_result=self._keying.seal_result(result, claim.scope)),
+            policy_ids=permitted.decision.policy_ids,
+            authorization=queued,
+            keying=self._keying,
+            decision=permitted.as_record(),
+        )
+        opened = await self._writer.open(opening)
+        leader.won.set_result(opened.won)
+        if not opened.won:
+            return await self._of_another(passage, claim, opened)
+        return _observed(call, result)
 
-    async def _settle(self, retry_of: str, now: datetime, closing: records.Closing) -> None:
-        """Every earlier attempt whose outcome was not known has this one's: they shared the tool's key."""
-        try:
-            attempts = await self._claims.unsettled(retry_of)
-        except DatabaseError:
-            attempts = [retry_of]
-        for attempt in attempts:
-            self._writer.close(rows.settled(attempt, now, closing.row))
-
-    async def _of_another(self, call: Call, claim: records.Claim, opened: records.Opened) -> Result:
+    async def _of_another(self, passage: _Passage, claim: records.Claim, opened: records.Opened) -> Result:
         """The key is held by another action: answer with its outcome, once there is one."""
+        call = passage.call
         if opened.fingerprint != claim.fingerprint:
             raise Refusal("CONFLICT", _OTHER_REQUEST)
         metrics.REPLAYS.labels(call.action).inc()
         held = opened if opened.state != records.IN_FLIGHT else None
         if held is None:
-            deadline = call.started + self._limits.call
-            held = await self._claims.outcome(opened.holder, deadline)
+            held = await self._claims.outcome(opened.holder, call.started + self._call_seconds)
         if held is not None and held.sealed_result is not None:
-            return self._keying.unseal_result(held.sealed_result, claim.scope)
+            return self._keying.unseal_result(held.sealed_result, claim.scope, passage.door.answer_type)
         if held is None:
             raise Refusal("CONFLICT", "The same action is still being worked on. Try again with the same key.", retryable=True)
         raise Refusal("INTEGRATION_DOWN", "The same action just failed. Try again with the same key.")
 
-    async def _answer_without_a_tool(self, call: Call, plan: Plan) -> Result:
-        action_id = records.new_action_id()
-        result = self._answers.of_view(call.action, call.correlation_id, plan, action_id)
-        await self._writer.open(rows.answered(call, plan, action_id, self._keying))
-        metrics.observe(call.action, result, time.monotonic() - call.started)
-        return result
+    async def _answer_preview(self, passage: _Passage) -> Result:
+        preview = passage.permitted.preview or {}
+        answer = ToolAnswer(succeeded=True, possible_effect=False, from_tool=True, result=preview)
+        action_id, call = records.new_action_id(), passage.call
+        result = passage.door.of_tool(call.action, call.correlation_id, passage.plan, answer, action_id)
+        return await self._answered(passage, action_id, result)
 
-    async def _refuse(self, call: Call, refusal: Refusal) -> Result:
+    async def _answer_without_a_tool(self, passage: _Passage) -> Result:
+        action_id, call = records.new_action_id(), passage.call
+        result = passage.door.of_view(call.action, call.correlation_id, passage.plan, action_id)
+        return await self._answered(passage, action_id, result)
+
+    async def _answered(self, passage: _Passage, action_id: str, result: Result) -> Result:
+        await self._writer.open(rows.answered(passage.call, passage.plan, action_id, self._keying))
+        return _observed(passage.call, result)
+
+    async def _refuse(self, door: Door, call: Call, refusal: Refusal) -> Result:
         """Refusals are journalled too."""
-        result = self._answers.of_refusal(call, refusal)
+        result = door.of_refusal(call, refusal)
         await self._writer.open(rows.rejected(call, refusal))
-        metrics.observe(call.action, result, time.monotonic() - call.started)
-        return result
+        return _observed(call, result)
+
+
+def _observed(call: Call, result: Result) -> Result:
+    metrics.observe(call.action, result, time.monotonic() - call.started)
+    return result

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import orjson
-from switchboard.dispatch.v1 import dispatch_service_pb2
+from google.protobuf.message import Message
 
 from dispatch_service.call import Call, Plan
 from dispatch_service.journal.records import Claim
@@ -18,6 +18,7 @@ from dispatch_service.principal import Principal
 from service_kit.contract.tools import tools_by_rpc
 from service_kit.keys import Keyring
 
+Result = TypeVar("Result", bound=Message)
 _PLAN_PURPOSE = "plan"
 # Enough to be unguessable on the telephone, and not the whole of what the tool takes as its key.
 _REFERENCE_DIGITS = 16
@@ -29,10 +30,28 @@ class KeptPlan:
 
     plan: Plan
     principal: Principal
+    door: str
     action: str
+    thread_id: str
     correlation_id: str
     scope: tuple[str, str, str, str]
     received_at: datetime
+    reasoning: str
+
+    @classmethod
+    def of(cls, call: Call, plan: Plan, scope: tuple[str, str, str, str]) -> Self:
+        """Keep what `call` means to do under the claim `scope`."""
+        return cls(
+            plan=plan,
+            principal=call.principal,
+            door=call.door,
+            action=call.action,
+            thread_id=call.thread_id,
+            correlation_id=call.correlation_id,
+            scope=scope,
+            received_at=call.received_at,
+            reasoning=call.reasoning,
+        )
 
 
 def canonical(document: Any) -> bytes:
@@ -58,36 +77,37 @@ class Keying:
             scope=scope,
             fingerprint=self._keys.short_hash("request", call.action, call.thread_id, request),
             derived=not given,
-            sealed_plan=self._seal_plan(call, plan, scope),
+            sealed_plan=self.seal_plan(KeptPlan.of(call, plan, scope)),
         )
 
     def hash(self, document: Any) -> str:
         """Return the keyed hash of a JSON document in its canonical form."""
         return self._keys.hash(canonical(document))
 
-    def seal_result(self, result: dispatch_service_pb2.DispatchResult, scope: tuple[str, str, str, str]) -> bytes:
+    def seal_result(self, result: Message, scope: tuple[str, str, str, str]) -> bytes:
         """Seal an answer for the callers that repeat the action."""
         return self._keys.seal(result.SerializeToString(), "\x1f".join(scope))
 
-    def unseal_result(self, sealed: bytes, scope: tuple[str, str, str, str]) -> dispatch_service_pb2.DispatchResult:
-        """Open an answer that was kept under the same claim."""
-        return dispatch_service_pb2.DispatchResult.FromString(self._keys.unseal(sealed, "\x1f".join(scope)))
+    def unseal_result(self, sealed: bytes, scope: tuple[str, str, str, str], made: type[Result]) -> Result:
+        """Open an answer of the type `made` that was kept under the same claim."""
+        return made.FromString(self._keys.unseal(sealed, "\x1f".join(scope)))
+
+    def seal_plan(self, kept: KeptPlan) -> bytes:
+        """Seal a plan for whoever may have to finish it."""
+        return self._keys.seal(orjson.dumps(_document(kept)), _PLAN_PURPOSE)
 
     def unseal_plan(self, sealed: bytes) -> KeptPlan:
-        """Open what `claim` sealed."""
+        """Open what `seal_plan` sealed. Raises BadSeal, or KeyError, TypeError or ValueError where it is not a plan of ours."""
         kept = orjson.loads(self._keys.unseal(sealed, _PLAN_PURPOSE))
+        plan, principal = kept.pop("plan"), kept.pop("principal")
+        rpc = plan.pop("rpc")
+        scope = {name: tuple(values) for name, values in plan.pop("scope").items()}
         return KeptPlan(
-            plan=Plan(
-                presenter=kept["presenter"],
-                tool=tools_by_rpc()[kept["rpc"]],
-                arguments=kept["arguments"],
-                view=kept["view"],
-            ),
-            principal=Principal(**kept["principal"]),
-            action=kept["action"],
-            correlation_id=kept["correlation_id"],
-            scope=tuple(kept["scope"]),
-            received_at=datetime.fromisoformat(kept["received_at"]),
+            plan=Plan(tool=tools_by_rpc()[rpc] if rpc else None, scope=scope, **plan),
+            principal=Principal(**{**principal, "buildings": tuple(principal["buildings"])}),
+            scope=tuple(kept.pop("scope")),
+            received_at=datetime.fromisoformat(kept.pop("received_at")),
+            **kept,
         )
 
     def seal_text(self, document: Any, purpose: str) -> bytes:
@@ -98,19 +118,28 @@ class Keying:
         """Open a JSON document that was sealed for the same purpose."""
         return orjson.loads(self._keys.unseal(sealed, purpose))
 
-    def _seal_plan(self, call: Call, plan: Plan, scope: tuple[str, str, str, str]) -> bytes:
-        kept = {
+
+def _document(kept: KeptPlan) -> dict[str, Any]:
+    plan, principal = kept.plan, kept.principal
+    return {
+        "plan": {
             "presenter": plan.presenter,
             "rpc": plan.tool.rpc if plan.tool else "",
             "arguments": plan.arguments,
             "view": plan.view,
-            "principal": {name: getattr(call.principal, name) for name in Principal.__slots__},
-            "action": call.action,
-            "correlation_id": call.correlation_id,
-            "scope": scope,
-            "received_at": call.received_at.isoformat(),
-        }
-        return self._keys.seal(orjson.dumps(kept), _PLAN_PURPOSE)
+            "own_key": plan.own_key,
+            "scope": dict(plan.scope),
+            "items": plan.items,
+        },
+        "principal": {name: getattr(principal, name) for name in Principal.__slots__},
+        "door": kept.door,
+        "action": kept.action,
+        "thread_id": kept.thread_id,
+        "correlation_id": kept.correlation_id,
+        "scope": kept.scope,
+        "received_at": kept.received_at.isoformat(),
+        "reasoning": kept.reasoning,
+    }
 
 
 def reference(prefix: str, tool_key: str) -> str:

@@ -6,7 +6,9 @@ Above: the journey. Below: prometheus-client, served where `metrics_listen` says
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
-from switchboard.dispatch.v1 import dispatch_service_pb2, error_pb2
+from switchboard.dispatch.v1 import error_pb2
+
+from dispatch_service.doors import Result
 
 ACTIONS = Counter("switchboard_actions_total", "Actions by what came of them.", ("action", "outcome"))
 SECONDS = Histogram(
@@ -22,7 +24,7 @@ JOURNEYS = Gauge("switchboard_journeys_running", "Actions that are under way.")
 _UNKNOWN_ACTION = "unknown"
 
 
-def observe(action: str, result: dispatch_service_pb2.DispatchResult, seconds: float) -> None:
+def observe(action: str, result: Result, seconds: float) -> None:
     """Count one answered action."""
     name = action or _UNKNOWN_ACTION
     outcome = "OK" if result.ok else error_pb2.ErrorCode.Name(result.error.code)

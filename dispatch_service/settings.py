@@ -16,6 +16,9 @@ class DispatchSettings(TlsSettings):
     adapter_target: str = Field(description="gRPC target of the adapter, such as `unix:/run/switchboard/adapter.sock`.")
     keys_file: Path = Field(description="JSON file with the keys for hashing, sealing and signing.")
     tenant_file: Path = Field(description="JSON file that describes the company.")
+    policy_directory: Path = Field(
+        default=Path("config/policies"), description="Directory of the Cedar policy files; a change is taken up at once."
+    )
     metrics_listen: str = Field(default="", description="Where Prometheus metrics are served, `host:port`; empty for nowhere.")
     call_seconds: float = Field(default=30.0, gt=0, description="Longest time that a caller waits for an action, in seconds.")
     tool_seconds: float = Field(default=25.0, gt=0, description="Longest time that a tool may take, in seconds.")
@@ -27,6 +30,9 @@ class DispatchSettings(TlsSettings):
     )
     journal_batch: int = Field(default=256, ge=1, description="Most actions that share one commit.")
     journal_timeout_seconds: float = Field(default=5.0, gt=0, description="Longest time that one commit may take, in seconds.")
+    authorization_hours: float = Field(
+        default=72.0, gt=0, description="How long a call waits for a person before it is given up, in hours."
+    )
     asset_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="Largest picture that is taken, in bytes.")
     people_issuer: str = Field(
         default="https://switchboard.local/people",

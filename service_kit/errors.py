@@ -13,6 +13,7 @@ Above: servicers raise these; `grpc_server` chains `ErrorInterceptor` outermost.
     ├── ResourceExhausted        RESOURCE_EXHAUSTED   too many calls or too much data
     ├── Unavailable              UNAVAILABLE          a part that this needs does not work now; nothing happened
     ├── DeadlineExceeded         DEADLINE_EXCEEDED    no time left
+    ├── OutcomeUnknown           UNKNOWN              it may have happened, or not
     ├── Unimplemented            UNIMPLEMENTED        not offered here
     └── Internal                 INTERNAL             ours to repair
 
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -43,13 +44,19 @@ _MAX_MESSAGE = 500  # A status travels in HTTP/2 headers, which have a limit of 
 
 
 class ServiceError(Exception):
-    """An answer instead of a result: `code` is published and constant, `message` is for a person and holds no personal data."""
+    """An answer instead of a result: `code` is published and constant, `message` is for a person and holds no personal data.
 
-    def __init__(self, code: str, message: str, *, problems: Sequence[Problem] = ()) -> None:
+    `facts` are for programs: they travel as the metadata of google.rpc.ErrorInfo.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, problems: Sequence[Problem] = (), facts: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.message = message
         self.problems = tuple(problems)
+        self.facts = dict(facts or {})
 
 
 class InvalidArgument(ServiceError):
@@ -92,6 +99,10 @@ class DeadlineExceeded(ServiceError):
     """No time is left."""
 
 
+class OutcomeUnknown(ServiceError):
+    """It may have happened, or not."""
+
+
 class Unimplemented(ServiceError):
     """Not offered here."""
 
@@ -111,6 +122,7 @@ STATUS_OF: dict[type[ServiceError], grpc.StatusCode] = {
     ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    OutcomeUnknown: grpc.StatusCode.UNKNOWN,
     Unimplemented: grpc.StatusCode.UNIMPLEMENTED,
     Internal: grpc.StatusCode.INTERNAL,
     ServiceError: grpc.StatusCode.INTERNAL,
@@ -125,7 +137,7 @@ def status_of(error: ServiceError) -> grpc.StatusCode:
 def rich_status(error: ServiceError) -> status_pb2.Status:
     """Return `error` as google.rpc.Status: ErrorInfo with the code as its reason, BadRequest where problems are known."""
     status = status_pb2.Status(code=getattr(code_pb2, status_of(error).name), message=_header_safe(error.message))
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN))
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=error.facts))
     if error.problems:
         bad = error_details_pb2.BadRequest()
         for problem in error.problems:

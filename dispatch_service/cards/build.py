@@ -14,6 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 from switchboard.dispatch.v1 import action_pb2, card_pb2
 
 from dispatch_service.adapter import BookableService
+from dispatch_service.call import Waiting
 from dispatch_service.cards.forms import form_fields
 from dispatch_service.cards.text import LABEL, TEXT, TITLE, VALUE, money, plain
 from dispatch_service.tenant import Tenant
@@ -82,6 +83,21 @@ def missing_fields(action: str, descriptor: Descriptor, paths: Iterable[str], pr
     return typed(made)
 
 
+def authorization_required(title: str, waiting: Waiting) -> Card:
+    """The card for what waits for a person, with the buttons that people who may decide can press."""
+    decisions = [("Allow once", "authorized"), ("Deny", "denied")]
+    made = card(
+        "This needs a person's approval",
+        f"{title} waits for somebody to allow it.",
+        facts=[("Reason", waiting.reason)],
+        actions=[_decide_button(label, waiting.authorization_id, decision) for label, decision in decisions],
+    )
+    made.expires_at = waiting.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = made.authorization_required
+    body.authorization_id, body.reason, body.tool = waiting.authorization_id, plain(waiting.reason, TEXT), plain(title, TITLE)
+    return typed(made)
+
+
 def services(offered: Sequence[BookableService], action: str, title: str, text: str) -> Card:
     """The card that recommends services; each button starts `action` with its service."""
     made = card(title, text, actions=[_service_button(service, action) for service in offered])
@@ -104,6 +120,11 @@ def offered_service(service: BookableService) -> card_pb2.OfferedService:
 def price_fact(service: BookableService) -> tuple[str, str]:
     """The price as a fact, empty where none is shown."""
     return ("Price from", money(service.price_from_cents, service.currency) if service.price_from_cents else "")
+
+
+def _decide_button(label: str, authorization_id: str, decision: str) -> card_pb2.CardAction:
+    button = card_pb2.DecideButton(authorization_id=authorization_id, decision=decision)
+    return card_pb2.CardAction(label=plain(label, LABEL), decide=button)
 
 
 def _service_button(service: BookableService, action: str) -> card_pb2.CardAction:

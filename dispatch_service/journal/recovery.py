@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dispatch_service import metrics
 from dispatch_service.adapter import ToolPort
-from dispatch_service.answers import Answers
 from dispatch_service.call import ToolAnswer
+from dispatch_service.doors import Door
 from dispatch_service.journal import QUERIES, records, rows
 from dispatch_service.journal.writer import JournalUnavailable, JournalWriter
 from dispatch_service.keying import KeptPlan, Keying
@@ -41,7 +42,7 @@ class Recovery:
         writer: JournalWriter,
         adapter: ToolPort,
         keying: Keying,
-        answers: Answers,
+        doors: Mapping[str, Door],
         lease: float,
         tool_seconds: float,
     ) -> None:
@@ -49,7 +50,7 @@ class Recovery:
         self._writer = writer
         self._adapter = adapter
         self._keying = keying
-        self._answers = answers
+        self._doors = doors
         self._lease = lease
         self._tool_seconds = tool_seconds
         self._finishing: set[asyncio.Task[None]] = set()
@@ -117,7 +118,7 @@ class Recovery:
         if kept is None:
             row = {"status": "OUTCOME_UNKNOWN", "error_code": "OUTCOME_UNKNOWN", "updated_at": now.isoformat()}
             return records.Closing(action_id=action_id, type=records.OUTCOME, at=now, row=row, claim_state=records.DONE)
-        result = self._answers.of_tool(kept.action, kept.correlation_id, kept.plan, answer, tool_key)
+        result = self._doors[kept.door].of_tool(kept.action, kept.correlation_id, kept.plan, answer, tool_key)
         latency = int((now - kept.received_at).total_seconds() * 1000)
         closing = rows.outcome(
             action_id, at=now, latency_ms=latency, plan=kept.plan, answer=answer, result=result, keying=self._keying

@@ -73,7 +73,10 @@ class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
             correlation_id=metadata_of.correlation_id(metadata),
             client=metadata_of.client(metadata, session_id, self._keys),
         )
-        return await self._journey.start(call)
+        answer = await self._journey.start(call)
+        if not isinstance(answer, Result):
+            raise TypeError("the door for clicks answers with a DispatchResult")
+        return answer
 
 
 def _thread_problems(payload: Message | None, thread_id: str) -> list[Problem]:

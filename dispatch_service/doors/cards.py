@@ -1,6 +1,6 @@
-"""Answers: the DispatchResult of everything that can become of an action.
+"""The door for clicks: what a card action means, and the DispatchResult of everything that can become of it.
 
-Above: the journey. Below: cards and the published error codes.
+Above: the journey and recovery. Below: actions, cards and the published error codes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from google.protobuf.message import Message
 from switchboard.dispatch.v1 import action_pb2, dispatch_service_pb2, error_pb2
 
 from dispatch_service.actions import ActionRegistry
-from dispatch_service.call import Call, Plan, Refusal, ToolAnswer
+from dispatch_service.call import Call, Plan, Refusal, ToolAnswer, Waiting
 from dispatch_service.cards import build
+from dispatch_service.doors import errors
+from dispatch_service.doors.errors import DOWN, MISSING, UNKNOWN
 from dispatch_service.tenant import Tenant
 from service_kit.contract.problems import Problem
 from service_kit.contract.render import arguments
@@ -23,19 +25,14 @@ from service_kit.logging import log
 _logger = logging.getLogger(__name__)
 Result = dispatch_service_pb2.DispatchResult
 
-MISSING, INVALID, DOWN, UNKNOWN = "MISSING_FIELDS", "INVALID_ARGUMENT", "INTEGRATION_DOWN", "OUTCOME_UNKNOWN"
+# By published code, what a tool's refusal means to somebody who clicked.
 _SENTENCES = {
-    MISSING: "Some required fields are missing.",
-    INVALID: "Some fields are not right.",
     DOWN: "Online booking does not work just now. Nothing was booked.",
     UNKNOWN: "We could not confirm whether this went through. Try again with the same key, or call us: it is not done twice.",
-}
-# What a tool calls the reason, and what we publish. Everything else is the integration's failure.
-_TOOL_CODES = {
-    "INVALID_ARGUMENT": (INVALID, "The company's system does not take this."),
-    "NOT_FOUND": ("NOT_FOUND", "What this names is not there."),
-    "CONFLICT": ("CONFLICT", "This appointment was just taken. Please choose another."),
-    "FORBIDDEN": ("FORBIDDEN", "This is not allowed."),
+    "INVALID_ARGUMENT": "The company's system does not take this.",
+    "NOT_FOUND": errors.NOT_FOUND,
+    "CONFLICT": "This appointment was just taken. Please choose another.",
+    "FORBIDDEN": "This is not allowed.",
 }
 # Tool arguments that have another name in a card's payload.
 _PAYLOAD_NAMES = {"serviceHcpId": "serviceId", "photosAssetIds": "photos", "slot": "slotId"}
@@ -45,30 +42,34 @@ _PHONE_TEXT = {
 }
 
 
-class Answers:
-    """Makes answers for one company's actions."""
+class CardDoor:
+    """One company's card actions."""
+
+    answer_type = Result
 
     def __init__(self, tenant: Tenant, actions: ActionRegistry) -> None:
         self._tenant = tenant
         self._actions = actions
 
+    def objections(self, call: Call) -> Sequence[Problem]:
+        """Return those problems of `call` that are a reason to refuse it."""
+        return self._actions.objections(call)
+
+    async def plan(self, call: Call) -> Plan:
+        """Say what `call` means to do. Raises Refusal."""
+        return await self._actions.plan(call)
+
+    async def succeeded(self, call: Call, plan: Plan) -> None:
+        """Take note that the tool did what was asked."""
+        await self._actions.succeeded(call, plan)
+
     def of_tool(self, action: str, correlation_id: str, plan: Plan, answer: ToolAnswer, reference_key: str) -> Result:
         """The answer to an action whose tool was called."""
         if answer.succeeded:
             return _result(action, correlation_id, ok=True, shown=self._shown(plan, answer, reference_key))
-        if answer.possible_effect:
-            code, details = UNKNOWN, _SENTENCES[UNKNOWN]
-        else:
-            code, details = _TOOL_CODES.get(answer.code, (DOWN, _SENTENCES[DOWN]))
         result = _result(action, correlation_id, ok=False)
-        result.error.code = error_pb2.ErrorCode.Value(code)
-        result.error.details = details
-        result.error.retryable = answer.retryable and code in {DOWN, UNKNOWN, "CONFLICT"}
-        if answer.error_field and code in {INVALID, "NOT_FOUND", "CONFLICT"}:
-            result.error.field_violations.add(
-                field=_payload_path(answer.error_field), rule=f"tool.{code.lower()}", message=details
-            )
-        self._add_fallback(result, code)
+        result.error.CopyFrom(errors.of_tool(answer, _SENTENCES, _payload_path(answer.error_field)))
+        self._add_fallback(result)
         return result
 
     def _shown(self, plan: Plan, answer: ToolAnswer, reference_key: str) -> dispatch_service_pb2.ActionResult:
@@ -86,22 +87,23 @@ class Answers:
     def of_refusal(self, call: Call, refusal: Refusal) -> Result:
         """The answer to an action that was refused before anything was called."""
         result = _result(call.action, call.correlation_id, ok=False)
-        error = result.error
-        error.code = error_pb2.ErrorCode.Value(refusal.code)
-        error.details = refusal.details
-        missing = [problem.path for problem in refusal.problems if problem.missing]
-        error.missing_fields.extend(missing)
-        for problem in refusal.problems:
-            if not problem.missing:
-                error.field_violations.add(field=problem.path, rule=problem.rule, message=problem.message)
-        error.retryable = refusal.code == DOWN or (refusal.code == "CONFLICT" and refusal.retryable)
+        result.error.CopyFrom(errors.of_refusal(refusal))
         if refusal.code == MISSING and call.payload is not None:
-            self._add_form(result, call, call.payload, missing)
-        self._add_fallback(result, refusal.code)
+            self._add_form(result, call, call.payload)
+        self._add_fallback(result)
         return result
 
-    def _add_form(self, result: Result, call: Call, payload: Message, missing: Sequence[str]) -> None:
-        inside = [path for path in missing if not path.startswith("context.")]
+    def of_waiting(self, call: Call, plan: Plan, waiting: Waiting) -> Result:
+        """The answer to an action that waits for a person."""
+        result = _result(call.action, call.correlation_id, ok=False)
+        result.error.code, result.error.details = error_pb2.AUTHORIZATION_REQUIRED, waiting.reason
+        card = build.authorization_required(plan.tool.title if plan.tool else call.action, waiting)
+        result.result.message = card.text
+        result.result.card.CopyFrom(card)
+        return result
+
+    def _add_form(self, result: Result, call: Call, payload: Message) -> None:
+        inside = [path for path in result.error.missing_fields if not path.startswith("context.")]
         if not inside:
             return
         known: dict[str, Any] = arguments(payload)
@@ -109,16 +111,11 @@ class Answers:
         result.result.message = card.text
         result.result.card.CopyFrom(card)
 
-    def _add_fallback(self, result: Result, code: str) -> None:
-        if code in _PHONE_TEXT:
-            result.result.message = _PHONE_TEXT[code]
-            result.result.card.CopyFrom(build.fallback(self._tenant, _PHONE_TEXT[code]))
-
-
-def refusal_of(problems: Sequence[Problem]) -> Refusal:
-    """Turn what the contract found into a refusal: MISSING_FIELDS where anything is missing, else INVALID_ARGUMENT."""
-    code = MISSING if any(problem.missing for problem in problems) else INVALID
-    return Refusal(code, _SENTENCES[code], problems)
+    def _add_fallback(self, result: Result) -> None:
+        text = _PHONE_TEXT.get(error_pb2.ErrorCode.Name(result.error.code))
+        if text:
+            result.result.message = text
+            result.result.card.CopyFrom(build.fallback(self._tenant, text))
 
 
 def _result(action: str, correlation_id: str, *, ok: bool, shown: dispatch_service_pb2.ActionResult | None = None) -> Result:

@@ -1,0 +1,76 @@
+"""Calls that a person allowed: policy is asked once more, then they go the rest of the way.
+
+Above: `authorizations`, through its ports. Below: `permission` and `execution`, as on the journey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from switchboard.tool.v1 import tool_service_pb2
+
+from dispatch_service.authorizations.ports import KeptRequest, Redecided
+from dispatch_service.call import TOOL, Plan
+from dispatch_service.doors import Result
+from dispatch_service.execution import Execution, Intent
+from dispatch_service.keying import KeptPlan
+from dispatch_service.permission import Permission, action_id
+from service_kit.contract.parse import parse
+from service_kit.contract.scope import items_of, scope_of
+
+Response = tool_service_pb2.CallToolResponse
+
+
+class Carrying:
+    """Decides again, and carries out."""
+
+    def __init__(self, permission: Permission, execution: Execution) -> None:
+        self._permission = permission
+        self._execution = execution
+
+    async def redecide(self, request: KeptRequest, arguments: dict[str, Any], *, authorized: bool) -> Redecided:
+        """Ask policy of this moment about the call with `arguments`. Raises Refusal where the tool cannot say what it does."""
+        kept = request.kept
+        plan = _with_arguments(kept, arguments)
+        permitted = await self._permission.decide(
+            kept.principal,
+            action_id(kept.door, kept.action),
+            plan,
+            correlation_id=kept.correlation_id,
+            reasoning=kept.reasoning,
+            authorized=authorized,
+        )
+        return Redecided(plan=plan, decision=permitted.decision, preview=permitted.preview)
+
+    async def carry_out(self, request: KeptRequest, action_id: str) -> Response:
+        """Call the tool, journal the outcome and return what the caller of CallTool would have been answered."""
+        intent = Intent(action_id=action_id, tool_key=request.tool_key, claimed=True)
+        return _as_response(await self._execution.carry_out(request.kept, intent), request.kept)
+
+
+def _with_arguments(kept: KeptPlan, arguments: dict[str, Any]) -> Plan:
+    plan = kept.plan
+    if kept.door != TOOL or plan.tool is None:
+        return replace(plan, arguments=arguments)
+    message = plan.tool.input()
+    parse(arguments, message)
+    return replace(plan, arguments=arguments, scope=scope_of(message), items=items_of(message))
+
+
+def _as_response(result: Result, kept: KeptPlan) -> Response:
+    if isinstance(result, Response):
+        return result
+    tool = kept.plan.tool
+    response = Response(
+        ok=result.ok,
+        server=tool.server if tool else "",
+        tool=tool.name if tool else "",
+        correlation_id=result.correlation_id,
+    )
+    if result.HasField("error"):
+        response.error.CopyFrom(result.error)
+    if result.HasField("result"):
+        response.result.message = result.result.message
+        response.result.card.CopyFrom(result.result.card)
+    return response

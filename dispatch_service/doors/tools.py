@@ -1,0 +1,122 @@
+"""The door for tools: any tool of the contract by its name, and the CallToolResponse of everything that can become of a call.
+
+Above: the journey and recovery; the typed tool services answer with what this says. Below: the contract and the published codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+from switchboard.dispatch.v1 import error_pb2
+from switchboard.tool.v1 import tool_service_pb2
+
+from dispatch_service.call import Call, Plan, Refusal, ToolAnswer, Waiting
+from dispatch_service.cards import build
+from dispatch_service.doors import errors
+from dispatch_service.doors.errors import DOWN, UNKNOWN
+from service_kit.contract.problems import Problem
+from service_kit.contract.render import arguments
+from service_kit.contract.scope import items_of, scope_of
+from service_kit.contract.tools import ToolSpec, tools
+
+Result = tool_service_pb2.CallToolResponse
+WAITS = "authorization_required"
+_PRESENTER = "tool"
+
+# By published code, what a tool's refusal means to a program that called it.
+_SENTENCES = {
+    DOWN: "The tool does not work just now. Nothing was done.",
+    UNKNOWN: "It is not known whether this was done. Ask again with the same idempotency key: it is not done twice.",
+    "INVALID_ARGUMENT": "The tool does not take this.",
+    "NOT_FOUND": errors.NOT_FOUND,
+    "CONFLICT": "What this is about has changed. Look it up and try again.",
+    "FORBIDDEN": "The tool does not allow this.",
+}
+
+
+def name_of(tool: ToolSpec) -> str:
+    """Return what the log calls a call of `tool`."""
+    return f"{tool.server}/{tool.name}"
+
+
+def tool_of(action: str) -> ToolSpec | None:
+    """Return the tool that `name_of` named."""
+    server, _, tool = action.partition("/")
+    return tools().get((server, tool))
+
+
+def plan_of(tool: ToolSpec, request: Message, *, dry_run: bool = False) -> Plan:
+    """Plan a call of `tool` with a request that has passed the contract."""
+    return Plan(
+        presenter=_PRESENTER,
+        tool=tool,
+        arguments=arguments(request),
+        view={},
+        scope=scope_of(request),
+        items=items_of(request),
+        dry_run=dry_run,
+    )
+
+
+class ToolDoor:
+    """Tools by their name."""
+
+    answer_type = Result
+
+    def objections(self, call: Call) -> Sequence[Problem]:
+        """Return every problem that the contract found."""
+        return call.problems
+
+    async def plan(self, call: Call) -> Plan:
+        """Plan the call as it was asked for. Raises Refusal where there is no such tool."""
+        if call.tool is None or call.payload is None:
+            raise Refusal("NOT_FOUND", errors.NOT_FOUND)
+        if call.dry_run and call.tool.reads_only:
+            problem = Problem(path="dryRun", rule="reads_only", message="This tool changes nothing: there is nothing to preview.")
+            raise Refusal("INVALID_ARGUMENT", "Some fields are not right.", [problem])
+        return plan_of(call.tool, call.payload, dry_run=call.dry_run)
+
+    async def succeeded(self, call: Call, plan: Plan) -> None:
+        """Nothing is kept between calls."""
+
+    def of_tool(self, action: str, correlation_id: str, plan: Plan, answer: ToolAnswer, reference_key: str) -> Result:
+        """The answer to a call whose tool was called."""
+        result = _result(action, correlation_id, ok=answer.succeeded)
+        if answer.succeeded:
+            result.result.message = "This is what would be done." if plan.dry_run else "Done."
+            result.result.data.update(answer.result)
+        else:
+            result.error.CopyFrom(errors.of_tool(answer, _SENTENCES, answer.error_field))
+        return result
+
+    def of_view(self, action: str, correlation_id: str, plan: Plan, reference_key: str) -> Result:
+        """Every call of this door has a tool."""
+        raise ValueError("a call of a tool has a tool")
+
+    def of_refusal(self, call: Call, refusal: Refusal) -> Result:
+        """The answer to a call that was refused before the tool was called."""
+        result = _result(call.action, call.correlation_id, ok=False)
+        result.error.CopyFrom(errors.of_refusal(refusal))
+        return result
+
+    def of_waiting(self, call: Call, plan: Plan, waiting: Waiting) -> Result:
+        """The answer to a call that waits for a person."""
+        result = _result(call.action, call.correlation_id, ok=False)
+        result.error.code, result.error.details = error_pb2.AUTHORIZATION_REQUIRED, waiting.reason
+        title = plan.tool.title if plan.tool else call.action
+        pending = result.authorization
+        pending.status, pending.queue_id, pending.reason = WAITS, waiting.authorization_id, waiting.reason
+        pending.message = (
+            "A person has to allow this first, at /authorizations."
+            f" GET /api/authorizations/{waiting.authorization_id} says how it stands and, in the end, what came of it."
+        )
+        pending.expires_at = waiting.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        result.result.card.CopyFrom(build.authorization_required(title, waiting))
+        result.result.message = result.result.card.text
+        return result
+
+
+def _result(action: str, correlation_id: str, *, ok: bool) -> Result:
+    server, _, tool = action.partition("/")
+    return Result(ok=ok, server=server, tool=tool, correlation_id=correlation_id)

@@ -1,0 +1,101 @@
+"""ToolService: any tool by its name, and what there is for the caller.
+
+Above: the gRPC server. Below: the journey, the listing, and `ToolCalls`, which typed calls share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from switchboard.tool.v1 import tool_service_pb2, tool_service_pb2_grpc
+
+from dispatch_service.call import TOOL, Call
+from dispatch_service.doors.tools import name_of
+from dispatch_service.journey import Journey
+from dispatch_service.listing import Listing
+from dispatch_service.principal import Realm, require_token
+from dispatch_service.servicers import metadata as metadata_of
+from service_kit.contract import validation
+from service_kit.contract.parse import struct_to_document
+from service_kit.contract.problems import Problem, first_per_path
+from service_kit.contract.tools import ToolSpec, tools
+from service_kit.keys import Keyring
+
+Request = tool_service_pb2.CallToolRequest
+Response = tool_service_pb2.CallToolResponse
+
+
+class ToolCalls:
+    """From a tool, its arguments and what stands around them to a call, and on to the journey."""
+
+    def __init__(self, *, realm: Realm, journey: Journey, keys: Keyring) -> None:
+        self._realm = realm
+        self._journey = journey
+        self._keys = keys
+
+    async def start(
+        self, context: Any, tool: ToolSpec | None, payload: Message | None, problems: Sequence[Problem], envelope: Request
+    ) -> Response:
+        """Call `tool`. `problems` are those of the payload; the envelope is checked here."""
+        metadata = metadata_of.of(context)
+        principal = require_token(metadata, self._realm)
+        if not envelope.idempotency_key:
+            envelope.idempotency_key = metadata.get("idempotency-key", "")
+        found = [*validation.check(envelope), *problems]
+        call = Call(
+            door=TOOL,
+            action=name_of(tool) if tool is not None else "",
+            tool=tool,
+            payload=payload,
+            problems=first_per_path(found),
+            thread_id=envelope.thread_id if envelope.thread_id.isprintable() else "",
+            session_id="",
+            idempotency_key=envelope.idempotency_key,
+            principal=principal,
+            correlation_id=metadata_of.correlation_id(metadata),
+            client=metadata_of.client(metadata, "", self._keys),
+            reasoning=envelope.reasoning,
+            dry_run=envelope.dry_run,
+        )
+        answer = await self._journey.start(call)
+        if not isinstance(answer, Response):
+            raise TypeError("the door for tools answers with a CallToolResponse")
+        return answer
+
+
+class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
+    """The door for tools."""
+
+    def __init__(self, *, realm: Realm, calls: ToolCalls, listing: Listing) -> None:
+        self._realm = realm
+        self._calls = calls
+        self._listing = listing
+
+    async def CallTool(self, request: Request, context: Any) -> Response:
+        """Call one tool with loose JSON arguments, which are checked against the tool's message."""
+        tool = tools().get((request.server, request.tool))
+        payload = tool.input() if tool is not None else None
+        problems: Sequence[Problem] = ()
+        if payload is not None:
+            problems = validation.read_document(struct_to_document(request.arguments), payload, "arguments")
+        answer = await self._calls.start(context, tool, payload, problems, request)
+        # What was asked for is said back as it was asked, also where there is no such tool.
+        answer.server, answer.tool = request.server[:100], request.tool[:128]
+        return answer
+
+    async def ListTools(self, request: tool_service_pb2.ListToolsRequest, context: Any) -> tool_service_pb2.ListToolsResponse:
+        """List what the caller may call, at least after somebody's decision."""
+        principal = require_token(metadata_of.of(context), self._realm)
+        listed = await self._listing.tools(principal)
+        return tool_service_pb2.ListToolsResponse(
+            tools=[tool for tool in listed if not request.server or tool.server == request.server]
+        )
+
+    async def GetCapabilities(
+        self, request: tool_service_pb2.GetCapabilitiesRequest, context: Any
+    ) -> tool_service_pb2.GetCapabilitiesResponse:
+        """The same by domain."""
+        principal = require_token(metadata_of.of(context), self._realm)
+        return tool_service_pb2.GetCapabilitiesResponse(success=True, data=await self._listing.capabilities(principal))
