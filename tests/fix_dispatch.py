@@ -93,6 +93,9 @@ class ScriptedAdapter(
             for call in under_way:
                 call.cancel()
 
+    async def ListServers(self, request: Any, context: Any) -> Any:
+        return adapter_service_pb2.ListServersResponse(servers=[adapter_service_pb2.ListedServer(name="housecall_pro")])
+
     async def CheckServer(self, request: Any, context: Any) -> Any:
         return adapter_service_pb2.CheckServerResponse(healthy=True)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from service_kit.tls import TlsSettings
 _logger = logging.getLogger(__name__)
 _CATALOGUE_SECONDS = 0.3
 _CATALOGUE_DEADLINE = 2.0
+_SERVERS_SECONDS = 1.0
 _CHECK_DEADLINE = 3.0
 
 
@@ -77,6 +79,8 @@ class AdapterClient:
         self._catalogue: tuple[BookableService, ...] = ()
         self._read_at = 0.0
         self._reading = asyncio.Lock()
+        self._servers: frozenset[str] = frozenset()
+        self._servers_read_at = -math.inf
 
     async def close(self) -> None:
         """Give up what is under way and close the channels."""
@@ -144,6 +148,19 @@ class AdapterClient:
         except grpc.aio.AioRpcError:
             return "The adapter does not answer."
         return "" if reply.healthy else reply.message or "The tool server does not answer."
+
+    async def servers(self) -> frozenset[str]:
+        """Return the names of the configured tool servers, at most a second old; while the adapter is away, what was last known."""
+        if time.monotonic() - self._servers_read_at >= _SERVERS_SECONDS:
+            request = adapter_service_pb2.ListServersRequest()
+            try:
+                reply = await self._targets.ask(lambda target: target.tools.ListServers(request, timeout=_CATALOGUE_DEADLINE))
+            except grpc.aio.AioRpcError as problem:
+                log(_logger, logging.WARNING, "the adapter's servers cannot be listed", status=problem.code().name)
+            else:
+                self._servers = frozenset(server.name for server in reply.servers)
+            self._servers_read_at = time.monotonic()
+        return self._servers
 
     async def _read_catalogue(self) -> None:
         request = service_mapping_service_pb2.ListServiceMappingsRequest(tenant=self._tenant)
