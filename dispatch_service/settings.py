@@ -33,6 +33,9 @@ class DispatchSettings(TlsSettings):
     authorization_hours: float = Field(
         default=72.0, gt=0, description="How long a call waits for a person before it is given up, in hours."
     )
+    authorization_kept_days: float = Field(
+        default=30.0, gt=0, description="How long the result of a call that a person allowed can be asked for, in days."
+    )
     asset_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="Largest picture that is taken, in bytes.")
     people_issuer: str = Field(
         default="https://switchboard.local/people",
