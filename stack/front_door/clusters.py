@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from stack.front_door.routes import DISPATCH_CLUSTER
 from stack.front_door.settings import Address, EnvoySettings, TokenIssuer, UpstreamTls
 
+# Where jwt_authn leaves a checked token's own header for the filters after it.
+CHECKED_HEADER = "checked_header"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 # dispatch_service says itself when it has too much to do; the door's limits are only there to be finite.
@@ -41,7 +43,7 @@ def clusters(settings: EnvoySettings) -> list[dict[str, Any]]:
 
 def token_providers(settings: EnvoySettings) -> dict[str, dict[str, Any]]:
     """One jwt_authn provider per issuer."""
-    return {f"issuer_{index}": _token_provider(settings, index, issuer) for index, issuer in enumerate(settings.issuers)}
+    return {f"issuer_{index}": _token_provider(index, issuer) for index, issuer in enumerate(settings.issuers)}
 
 
 def token_requirements(settings: EnvoySettings) -> dict[str, dict[str, Any]]:
@@ -99,7 +101,8 @@ def _mutual_tls(tls: UpstreamTls) -> dict[str, Any]:
             "@type": _UPSTREAM_TLS,
             "common_tls_context": {
                 "alpn_protocols": ["h2"],
-                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+                # As a client, Envoy goes up to 1.2 only unless told.
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
                 "tls_certificates": [files],
                 "validation_context": {
                     "trusted_ca": {"filename": str(tls.authority)},
@@ -115,14 +118,14 @@ def _is_name(address: Address) -> bool:
     return not (host.startswith("[") or host.replace(".", "").isdecimal())
 
 
-def _token_provider(settings: EnvoySettings, index: int, issuer: TokenIssuer) -> dict[str, Any]:
+def _token_provider(index: int, issuer: TokenIssuer) -> dict[str, Any]:
     return {
         "issuer": issuer.issuer,
         "audiences": list(issuer.audiences),
         # A list of its own, because the default would also take a token from the query string, which ends up in logs.
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
-        "from_cookies": [settings.session_cookie],
         "forward_payload_header": "x-jwt-payload",
+        "header_in_metadata": CHECKED_HEADER,
         "require_expiration": True,
         "clock_skew_seconds": 30,
         **_keys(index, issuer),

@@ -38,6 +38,7 @@ def route_table(settings: EnvoySettings, rpcs: list[Rpc]) -> list[dict[str, Any]
     # `/a:watch` has to be tried before `/a/{id}` and `/{name=**}`.
     bound = sorted(((rpc, binding) for rpc in rpcs for binding in rpc.bindings), key=lambda pair: not pair[1].is_literal)
     return [
+        _UNREADABLE_TOKEN_ROUTE,
         *_preflight_routes(settings),
         *_grpc_on_json_path_routes(binding for _, binding in bound),
         *(_json_route(settings, rpc, binding) for rpc, binding in bound),
@@ -46,6 +47,25 @@ def route_table(settings: EnvoySettings, rpcs: list[Rpc]) -> list[dict[str, Any]
         *(_upstream_route(upstream) for upstream in settings.upstreams),
         {"name": "unknown path", "match": {"prefix": "/"}, "direct_response": {"status": 404}},
     ]
+
+
+# Refused before anything else: jwt_authn takes the first thing in the header that looks like a token, wherever it stands, and
+# would pass a caller whose header it cannot read for one without a token. Repeated headers arrive joined by commas.
+_UNREADABLE_TOKEN_ROUTE: dict[str, Any] = {
+    "name": "unreadable token",
+    "match": {
+        "prefix": "/",
+        "headers": [
+            {"name": "authorization", "present_match": True},
+            {
+                "name": "authorization",
+                "string_match": {"safe_regex": {"regex": r"Bearer [\w-]+\.[\w-]+\.[\w-]+"}},
+                "invert_match": True,
+            },
+        ],
+    },
+    "direct_response": {"status": 401},
+}
 
 
 def _preflight_routes(settings: EnvoySettings) -> Iterable[dict[str, Any]]:
@@ -165,8 +185,11 @@ def _path_match(binding: HttpBinding) -> dict[str, Any]:
 
 def _checks(settings: EnvoySettings, path: str, *, upload: bool) -> dict[str, Any]:
     """What is checked before a call goes on: its token, its size and, on limited paths, how many there have been."""
-    requirement = "optional" if path_matches(path, settings.token_optional) else "required"
-    checks = {"envoy.filters.http.jwt_authn": _token_rule(requirement)}
+    if path_matches(path, settings.token_ignored):
+        rule: dict[str, Any] = {"@type": f"{_FILTERS}.jwt_authn.v3.PerRouteConfig", "disabled": True}
+    else:
+        rule = _token_rule("optional" if path_matches(path, settings.token_optional) else "required")
+    checks = {"envoy.filters.http.jwt_authn": rule}
     if upload:
         checks["envoy.filters.http.buffer"] = {
             "@type": f"{_FILTERS}.buffer.v3.BufferPerRoute",
@@ -194,9 +217,10 @@ def _rate_limit(limit: RateLimit, share_per_address: float) -> dict[str, Any]:
     }
     if share_per_address < 1:
         config |= {
-            "rate_limits": [{"actions": [{"remote_address": {}}]}],
+            # One IPv6 customer has a whole /64 to call from.
+            "rate_limits": [{"actions": [{"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}]}],
             "descriptors": [
-                {"entries": [{"key": "remote_address"}], "token_bucket": _token_bucket(limit.share(share_per_address))}
+                {"entries": [{"key": "masked_remote_address"}], "token_bucket": _token_bucket(limit.share(share_per_address))}
             ],
             "max_dynamic_descriptors": 10_000,
             "always_consume_default_token_bucket": True,

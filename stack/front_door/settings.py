@@ -111,21 +111,22 @@ class EnvoySettings(_Record):
             "/api/services",
             "/api/site",
             "/api/assets",
-            "/healthz",
             "/switchboard.dispatch.",
             "/switchboard.catalog.",
             "/switchboard.asset.",
-            "/switchboard.health.",
-            "/switchboard.tools.",
         ),
         description="Paths that may be called without a token; every other one needs it. By whole segments, or by "
-        "prefix where the entry ends in a dot. A token that is sent is checked on every path.",
+        "prefix where the entry ends in a dot. A token that is sent is checked.",
+    )
+    token_ignored: tuple[str, ...] = Field(
+        default=("/healthz", "/switchboard.health."),
+        description="Paths on which no token is looked at, so that they answer whatever becomes of the issuers' keys; "
+        "matched as `token_optional` is.",
     )
     certificate_authorities: Path = Field(
         default=Path("/etc/ssl/certs/ca-certificates.crt"),
         description="PEM file of the authorities that an issuer's https `jwks_uri` is checked against.",
     )
-    session_cookie: str = Field(default="switchboard_session", description="Cookie that may carry the token instead.")
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Origins of browsers (scheme://host[:port]) that may call from another site."
     )
@@ -138,7 +139,15 @@ class EnvoySettings(_Record):
     dispatch_timeout_seconds: float = Field(default=35, gt=0, description="For the paths in `slow_paths`.")
     timeout_seconds: float = Field(default=10, gt=0, description="For all other calls that are not streams.")
     slow_paths: tuple[str, ...] = Field(
-        default=("/api/actions/dispatch", "/api/tools/call", "/switchboard.dispatch.", "/switchboard.tools."),
+        default=(
+            "/api/actions/dispatch",
+            "/api/tools",
+            "/api/authorizations",
+            "/switchboard.dispatch.",
+            "/switchboard.tool.",
+            "/switchboard.tools.",
+            "/switchboard.authorization.",
+        ),
         description="Paths that wait for a tool; matched as `token_optional` is.",
     )
 

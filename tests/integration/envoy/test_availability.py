@@ -36,6 +36,28 @@ def test_one_address_cannot_use_up_the_rate_limit_of_all(start_door: StartDoor) 
 
 
 @pytest.mark.usefixtures("dispatch")
+def test_behind_a_proxy_the_clients_own_address_counts_and_a_whole_network_of_ipv6_as_one(start_door: StartDoor) -> None:
+    limit = {"per_second": 1, "burst": 40}
+    with (
+        start_door(rate_limit=limit, rate_limit_share_per_address=0.1, trusted_proxies=1) as door,
+        httpx.Client(base_url=door.url) as http,
+    ):
+        wait_until_ready(http)
+
+        def statuses(*addresses: str) -> list[int]:
+            # What stands left of the proxy's own entry is the client's to invent.
+            return [
+                http.post(DISPATCH, json={}, headers={"x-forwarded-for": f"9.9.9.{number}, {address}"}).status_code
+                for number, address in enumerate(addresses)
+            ]
+
+        assert statuses(*["198.51.100.7"] * 6)[3:] == [200, 429, 429]
+        assert statuses(*["198.51.100.8"] * 4) == [200] * 4
+        assert statuses(*[f"2001:db8:0:1::{number}" for number in range(1, 7)])[3:] == [200, 429, 429]
+        assert statuses("2001:db8:0:2::1") == [200]
+
+
+@pytest.mark.usefixtures("dispatch")
 def test_grpc_callers_are_limited_as_well_and_told_so_in_their_way(start_door: StartDoor) -> None:
     with start_door(rate_limit={"per_second": 1, "burst": 2}, rate_limit_share_per_address=1) as door:
         with httpx.Client(base_url=door.url) as probe:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from stack.certificates import DevelopmentAuthority
 from stack.envoy_config import EnvoySettings, render_config, validate_config, write_config
 from stack.errors import StackError
 from stack.front_door.rpcs import HttpBinding, path_matches, read_rpcs
@@ -47,6 +48,10 @@ EVERYTHING = {
 )
 def test_envoy_accepts_what_is_rendered_without_a_warning(tmp_path: Path, changes: dict[str, object]) -> None:
     config = tmp_path / "envoy.json"
+    if changes is EVERYTHING:
+        own = DevelopmentAuthority(tmp_path).issue("envoy")
+        files = {"certificate": str(own.certificate), "key": str(own.key), "authority": str(own.authority)}
+        changes = {**changes, "dispatch_tls": {**files, "identity": "spiffe://switchboard/dispatch"}}
     write_config(EnvoySettings.model_validate_json(settings_json(**changes)), config)
     validate_config(config)
     assert config.stat().st_mode & 0o777 == 0o600

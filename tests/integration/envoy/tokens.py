@@ -31,6 +31,13 @@ class Issuer:
 
     def token(self, **claims: Any) -> str:
         """A token that is good for a minute; `claims` replace or, where None, remove."""
+        return self._signed(claims, {})
+
+    def token_with_header(self, header: dict[str, Any]) -> str:
+        """A token that is good but for what its header says besides."""
+        return self._signed({}, header)
+
+    def _signed(self, claims: dict[str, Any], header: dict[str, Any]) -> str:
         payload = {"iss": self.name, "aud": AUDIENCE, "sub": "user-1", "exp": int(time.time()) + 60, **claims}
         payload = {name: value for name, value in payload.items() if value is not None}
-        return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": self.name})
+        return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": self.name, **header})
