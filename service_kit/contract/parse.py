@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from service_kit.contract.fields import FieldPlan, Kind, plan_for
 from service_kit.contract.problems import Problem, join
+
+# Sets one field of a message from a JSON value that is not null; the text is the path of the message.
+Setter = Callable[[Message, Any, str, list[Problem]], None]
 
 _MAX_SHOWN_NAME = 64
 _INT32 = range(-(2**31), 2**31)
@@ -30,15 +35,15 @@ def parse(document: dict[str, Any], message: Message, path: str = "") -> list[Pr
 
 
 def _fill(document: dict[str, Any], message: Message, path: str, problems: list[Problem]) -> None:
-    plan = plan_for(message.DESCRIPTOR)
+    setters = _setters(message.DESCRIPTOR)
     for name, value in document.items():
-        field = plan.by_name.get(name)
-        if field is None:
+        setter = setters.get(name)
+        if setter is None:
             problems.append(
                 Problem(path=join(path, _shown(name)), rule="unknown_field", message="There is no such field.", known=False),
             )
         elif value is not None:
-            _set(message, field, value, join(path, field.json_name), problems)
+            setter(message, value, path, problems)
 
 
 def _shown(name: str) -> str:
@@ -48,32 +53,97 @@ def _shown(name: str) -> str:
     return '"' + _UNPRINTABLE.sub("?", name[:_MAX_SHOWN_NAME]) + '"'
 
 
-def _set(message: Message, field: FieldPlan, value: Any, path: str, problems: list[Problem]) -> None:
+@cache
+def _setters(descriptor: Descriptor) -> dict[str, Setter]:
+    """Return what sets each field of a message type, by every name that JSON may use.
+
+    Paths of fields are put together where there is a problem, not before.
+    """
+    plan = plan_for(descriptor)
+    made = {field.name: _setter(field) for field in plan.fields}
+    return {name: made[field.name] for name, field in plan.by_name.items()}
+
+
+def _setter(field: FieldPlan) -> Setter:
     if field.repeated:
+        return _list_setter(field)
+    if field.is_map:
+        return _map_setter(field)
+    if field.kind is Kind.MESSAGE:
+        return _message_setter(field)
+    if field.kind in (Kind.STRUCT, Kind.TIMESTAMP):
+        return _well_known_setter(field)
+    return _text_setter(field) if field.kind is Kind.STRING else _scalar_setter(field)
+
+
+def _list_setter(field: FieldPlan) -> Setter:
+    def put(message: Message, value: Any, parent: str, problems: list[Problem]) -> None:
+        path = join(parent, field.json_name)
         if not isinstance(value, list):
             problems.append(_wrong_type(path, "a list"))
             return
         for index, item in enumerate(value):
             _append(message, field, item, f"{path}[{index}]", problems)
-    elif field.is_map:
+
+    return put
+
+
+def _map_setter(field: FieldPlan) -> Setter:
+    def put(message: Message, value: Any, parent: str, problems: list[Problem]) -> None:
+        path = join(parent, field.json_name)
         if not isinstance(value, dict):
             problems.append(_wrong_type(path, "an object"))
             return
         for key, item in value.items():
             _put(message, field, (key, item), f"{path}.{key}", problems)
-    elif field.kind is Kind.MESSAGE:
+
+    return put
+
+
+def _message_setter(field: FieldPlan) -> Setter:
+    name, json_name = field.name, field.json_name
+
+    def put(message: Message, value: Any, parent: str, problems: list[Problem]) -> None:
         if isinstance(value, dict):
-            child = getattr(message, field.name)
+            child = getattr(message, name)
             child.SetInParent()
-            _fill(value, child, path, problems)
+            _fill(value, child, join(parent, json_name), problems)
         else:
-            problems.append(_wrong_type(path, "an object"))
-    elif field.kind in (Kind.STRUCT, Kind.TIMESTAMP):
-        _set_well_known(getattr(message, field.name), field.kind, value, path, problems)
-    else:
-        converted = _scalar(field, value, path, problems)
-        if converted is not None:
-            setattr(message, field.name, converted)
+            problems.append(_wrong_type(join(parent, json_name), "an object"))
+
+    return put
+
+
+def _well_known_setter(field: FieldPlan) -> Setter:
+    def put(message: Message, value: Any, parent: str, problems: list[Problem]) -> None:
+        _set_well_known(getattr(message, field.name), field.kind, value, join(parent, field.json_name), problems)
+
+    return put
+
+
+def _scalar_setter(field: FieldPlan) -> Setter:
+    name, json_name, convert = field.name, field.json_name, _CONVERTERS[field.kind]
+
+    def put(message: Message, value: Any, parent: str, problems: list[Problem]) -> None:
+        converted = convert(field, value)
+        if converted is None:
+            problems.append(_wrong_type(join(parent, json_name), _EXPECTED[field.kind](field)))
+        else:
+            setattr(message, name, converted)
+
+    return put
+
+
+def _text_setter(field: FieldPlan) -> Setter:
+    name, otherwise = field.name, _scalar_setter(field)
+
+    def put(message: Message, value: Any, parent: str, problems: list[Problem]) -> None:
+        if isinstance(value, str) and value.isascii():
+            setattr(message, name, value)
+        else:
+            otherwise(message, value, parent, problems)
+
+    return put
 
 
 def _append(message: Message, field: FieldPlan, value: Any, path: str, problems: list[Problem]) -> None:
@@ -153,8 +223,12 @@ def _enum(field: FieldPlan, value: Any) -> int | None:
         return None
     if not value.strip():
         return field.enum.values[0].number
-    known = field.enum.values_by_name.get(value)
-    return None if known is None else known.number
+    return _enum_numbers(field.enum).get(value)
+
+
+@cache
+def _enum_numbers(enum: EnumDescriptor) -> dict[str, int]:
+    return {name: value.number for name, value in enum.values_by_name.items()}
 
 
 _CONVERTERS: dict[Kind, Callable[[FieldPlan, Any], Any]] = {
@@ -188,19 +262,23 @@ def struct_to_document(struct: Struct) -> dict[str, Any]:
     """Turn a Struct into plain Python values. Numbers stay floats, as JSON through a Struct has them."""
     # Indexing a map of messages costs half of what its `items` does.
     fields = struct.fields
-    return {key: _value(fields[key]) for key in fields}
+    document: dict[str, Any] = {}
+    for key in fields:
+        value = fields[key]
+        # What nearly every value is; a string that is not empty is one that is set.
+        document[key] = value.string_value or _value(value)
+    return document
 
 
 def _value(value: Any) -> Any:
-    kind = value.WhichOneof("kind")
-    if kind == "string_value":
-        return value.string_value
-    if kind == "struct_value":
-        return struct_to_document(value.struct_value)
-    if kind == "list_value":
-        return [_value(item) for item in value.list_value.values]
-    if kind == "number_value":
-        return value.number_value
-    if kind == "bool_value":
-        return value.bool_value
-    return None
+    read = _READERS.get(value.WhichOneof("kind"))
+    return None if read is None else read(value)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "string_value": lambda value: value.string_value,
+    "struct_value": lambda value: struct_to_document(value.struct_value),
+    "list_value": lambda value: [_value(item) for item in value.list_value.values],
+    "number_value": lambda value: value.number_value,
+    "bool_value": lambda value: value.bool_value,
+}

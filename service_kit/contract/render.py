@@ -6,51 +6,112 @@ Above: the dispatch service (arguments) and the tool-server runtime (results). B
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from service_kit.contract.fields import FieldPlan, Kind, plan_for
 from service_kit.contract.parse import struct_to_document
 
+# Writes one field of a message into a document.
+Step = Callable[[Message, dict[str, Any]], None]
+Converter = Callable[[Any], Any]
+
 
 def arguments(message: Message) -> dict[str, Any]:
     """Render what is set, under JSON names: the arguments of a tool call."""
-    return _render(message, complete=False)
+    document: dict[str, Any] = {}
+    for step in _steps(message.DESCRIPTOR, False):
+        step(message, document)
+    return document
 
 
 def result(message: Message) -> dict[str, Any]:
     """Render a tool's result: fields without presence always, absent nullable ones as null, other absent ones not at all."""
-    return _render(message, complete=True)
-
-
-def _render(message: Message, *, complete: bool) -> dict[str, Any]:
     document: dict[str, Any] = {}
-    for field in plan_for(message.DESCRIPTOR).fields:
-        value = getattr(message, field.name)
-        if field.is_map:
-            if complete or len(value):
-                document[field.json_name] = {key: _one(field, item, complete) for key, item in value.items()}
-        elif field.repeated:
-            if complete or len(value):
-                document[field.json_name] = [_one(field, item, complete) for item in value]
-        elif message.HasField(field.name) if field.has_presence else (complete or value):
-            document[field.json_name] = _one(field, value, complete)
-        elif complete and field.nullable:
-            document[field.json_name] = None
+    for step in _steps(message.DESCRIPTOR, True):
+        step(message, document)
     return document
 
 
-def _one(field: FieldPlan, value: Any, complete: bool) -> Any:
+@cache
+def _steps(descriptor: Descriptor, complete: bool) -> tuple[Step, ...]:
+    """Return what writes each field of a message type into a document."""
+    return tuple(_step(field, complete) for field in plan_for(descriptor).fields)
+
+
+def _step(field: FieldPlan, complete: bool) -> Step:
+    convert = _converter(field, complete)
+    if field.is_map:
+        return _map_step(field, convert, complete)
+    if field.repeated:
+        return _list_step(field, convert, complete)
+    if field.has_presence:
+        return _optional_step(field, convert, complete and field.nullable)
+    return _plain_step(field, convert, complete)
+
+
+def _map_step(field: FieldPlan, convert: Converter | None, complete: bool) -> Step:
+    def step(message: Message, document: dict[str, Any]) -> None:
+        values = getattr(message, field.name)
+        if complete or len(values):
+            document[field.json_name] = {key: convert(item) if convert else item for key, item in values.items()}
+
+    return step
+
+
+def _list_step(field: FieldPlan, convert: Converter | None, complete: bool) -> Step:
+    def step(message: Message, document: dict[str, Any]) -> None:
+        values = getattr(message, field.name)
+        if complete or len(values):
+            document[field.json_name] = [convert(item) for item in values] if convert else list(values)
+
+    return step
+
+
+def _optional_step(field: FieldPlan, convert: Converter | None, null: bool) -> Step:
+    name, json_name = field.name, field.json_name
+
+    def step(message: Message, document: dict[str, Any]) -> None:
+        if message.HasField(name):
+            value = getattr(message, name)
+            document[json_name] = convert(value) if convert else value
+        elif null:
+            document[json_name] = None
+
+    return step
+
+
+def _plain_step(field: FieldPlan, convert: Converter | None, complete: bool) -> Step:
+    name, json_name = field.name, field.json_name
+
+    def step(message: Message, document: dict[str, Any]) -> None:
+        value = getattr(message, name)
+        if complete or value:
+            document[json_name] = convert(value) if convert else value
+
+    return step
+
+
+def _converter(field: FieldPlan, complete: bool) -> Converter | None:
+    """Return what turns a value into JSON, or None where it is JSON already."""
     if field.kind is Kind.MESSAGE:
-        return _render(value, complete=complete)
+        return result if complete else arguments
     if field.kind is Kind.ENUM and field.enum is not None:
-        known = field.enum.values_by_number.get(value)
-        return known.name if known else field.enum_default
-    if field.kind is Kind.STRUCT:
-        return struct_to_document(value)
-    if field.kind is Kind.TIMESTAMP:
-        return value.ToJsonString()
-    if field.kind is Kind.BYTES:
-        return value.decode("utf-8", "replace")
-    return value
+        names = {number: value.name for number, value in field.enum.values_by_number.items()}
+        return partial(_name, names, field.enum_default)
+    return _CONVERTERS.get(field.kind)
+
+
+def _name(names: dict[int, str], default: str, number: int) -> str:
+    return names.get(number, default)
+
+
+_CONVERTERS: dict[Kind, Converter] = {
+    Kind.STRUCT: struct_to_document,
+    Kind.TIMESTAMP: lambda value: value.ToJsonString(),
+    Kind.BYTES: lambda value: value.decode("utf-8", "replace"),
+}

@@ -79,8 +79,12 @@ def phone(text: str, region: str = "US") -> str:
     number: phonenumbers.PhoneNumber | None
     if plain is not None:
         # How nearly every number is written: read here, judged by the library like any other.
-        number = phonenumbers.PhoneNumber(country_code=1, national_number=int("".join(plain.groups())))
-        return f"+1{number.national_number}" if phonenumbers.is_valid_number(number) else _no_phone()
+        digits = plain[1] + plain[2] + plain[3]
+        if _american().fullmatch(digits):
+            return f"+1{digits}"
+        # The United States share their country code with others, whose numbers the library knows.
+        number = phonenumbers.PhoneNumber(country_code=1, national_number=int(digits))
+        return f"+1{digits}" if phonenumbers.is_valid_number(number) else _no_phone()
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -89,6 +93,20 @@ def phone(text: str, region: str = "US") -> str:
         _no_phone()
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     return f"{written};ext={number.extension}" if number.extension else written
+
+
+@cache
+def _american() -> re.Pattern[str]:
+    """Every number of the United States, in one pattern: what the library's own tables say, which it goes through one by one."""
+    table = phonenumbers.PhoneMetadata.metadata_for_region("US")
+    if table is None or table.general_desc is None:
+        raise LookupError("the library of telephone numbers has no table for the United States")
+    kinds = (
+        table.fixed_line, table.mobile, table.toll_free, table.premium_rate, table.shared_cost, table.voip,
+        table.personal_number, table.pager, table.uan, table.voicemail,
+    )  # fmt: skip
+    patterns = [kind.national_number_pattern for kind in kinds if kind is not None and kind.national_number_pattern]
+    return re.compile(f"(?=(?:{table.general_desc.national_number_pattern})$)(?:{'|'.join(patterns)})")
 
 
 def _no_phone() -> NoReturn:

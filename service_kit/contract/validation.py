@@ -5,13 +5,15 @@ Above: the journey in `dispatch_service` and the tool-server runtime. Below: `pa
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from protovalidate import Validator, Violation
 
-from service_kit.contract.fields import Kind, plan_for
+from service_kit.contract.fields import STRUCT, Kind, plan_for
 from service_kit.contract.normalise import normalise
 from service_kit.contract.parse import parse
 from service_kit.contract.problems import Problem, first_per_path, join, under
@@ -30,19 +32,51 @@ _MESSAGES = {
 def read_document(document: dict[str, Any], message: Message, path: str = "") -> list[Problem]:
     """Fill `message` from a JSON document, normalise and check it. Returns every problem, in the contract's order of stages."""
     parsed = parse(document, message, path)
-    wrong = [problem.path for problem in parsed]
     checked = check(message, path)
+    if not parsed:
+        return checked
+    wrong = [problem.path for problem in parsed]
     # A field of the wrong type is absent from the message: that it is then also missing is not news.
     return first_per_path([*parsed, *(problem for problem in checked if not under(problem.path, wrong))])
 
 
 def check(message: Message, path: str = "") -> list[Problem]:
     """Normalise `message` in place and check it against the contract's rules. Returns every problem."""
-    malformed = normalise(message, path)
-    problems = list(malformed)
-    for violation in _validator.collect_violations(message):
+    problems = normalise(message, path)
+    leave_out = _without_rules(message.DESCRIPTOR)
+    for violation in _validator.collect_violations(_lean(message, leave_out) if leave_out else message):
         problems.extend(_translate(violation, message.DESCRIPTOR, path))
-    return first_per_path(problems)
+    return first_per_path(problems) if problems else problems
+
+
+@cache
+def _without_rules(descriptor: Descriptor) -> frozenset[str]:
+    """Return the Structs of a message type that have no rule but that they are needed.
+
+    The validator walks through all that a Struct holds, and finds nothing.
+    """
+    if descriptor.GetOptions().HasExtension(validate_pb2.message):
+        return frozenset()
+    return frozenset(
+        field.name
+        for field in descriptor.fields
+        if field.message_type is not None
+        and field.message_type.full_name == STRUCT
+        and not field.is_repeated
+        and all(rule.name == "required" for rule, _ in field.GetOptions().Extensions[validate_pb2.field].ListFields())
+    )
+
+
+def _lean(message: Message, leave_out: frozenset[str]) -> Message:
+    """Return `message` with nothing in those Structs; that they are there can still be seen."""
+    kept = {field.name: value for field, value in message.ListFields()}
+    there = leave_out & kept.keys()
+    for name in there:
+        del kept[name]
+    lean = type(message)(**kept)
+    for name in there:
+        getattr(lean, name).SetInParent()
+    return lean
 
 
 def _translate(violation: Violation, root: Any, prefix: str) -> list[Problem]:

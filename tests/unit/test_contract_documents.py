@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from switchboard.booking.v1 import booking_pb2
-from switchboard.dispatch.v1 import action_pb2
+from switchboard.dispatch.v1 import action_pb2, dispatch_service_pb2
 from switchboard.tools.housecall_pro.v1 import housecall_pro_service_pb2
 
 from service_kit.contract import redact, render, schema, validation
@@ -140,6 +140,21 @@ def test_absent_nullable_fields_are_printed_as_null_and_enums_by_name() -> None:
     assert shown["preferredUnavailable"] is False
 
 
+def test_a_choice_that_is_no_text_at_all_is_refused_like_any_other() -> None:
+    problems = validation.read_document(COMPLETE | {"preferred": {"timeWindow": "\ud800"}}, action_pb2.BookingPayload())
+    assert [(problem.path, problem.rule) for problem in problems] == [("preferred.timeWindow", "type")]
+
+
+def test_an_open_document_in_a_message_is_neither_looked_into_nor_changed() -> None:
+    request = dispatch_service_pb2.DispatchCardActionRequest(action="HOUSECALL_PRO_BOOKING", idempotency_key="not a key")
+    request.payload.update(COMPLETE)
+    request.context.thread_id = "x" * 200
+    kept = Struct()
+    kept.CopyFrom(request.payload)
+    assert {problem.path for problem in validation.check(request)} == {"idempotencyKey", "context.threadId"}
+    assert request.payload == kept
+
+
 def test_no_field_of_a_tool_is_a_64_bit_integer() -> None:
     for tool in tools().values():
         for descriptor in (tool.input.DESCRIPTOR, tool.output.DESCRIPTOR):
@@ -159,8 +174,10 @@ def test_every_service_of_the_contract_is_found() -> None:
         "adapter",
         "asset",
         "audit",
+        "authorization",
         "catalog",
         "dispatch",
         "health",
+        "tool",
         "tools",
     }
