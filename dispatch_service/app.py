@@ -87,7 +87,7 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
     realm = parts.realm
     needed = frozenset(tool_of(action).server for action in payload_types() if action != flow.NAME)
     dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(
-        DispatchServicer(realm=realm, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
+        DispatchServicer(realm=realm, limit=parts.limit, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
     )
     calls = ToolCalls(realm=realm, journey=parts.journey, keys=parts.keys)
     listing = Listing(parts.policies, parts.adapter)
@@ -107,5 +107,5 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
     log = ActionLog(parts.database, parts.keys)
     action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, realm), server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(parts.adapter, parts.tenant), server)
-    asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, realm), server)
+    asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, realm, parts.limit), server)
     health_service_pb2_grpc.add_HealthServiceServicer_to_server(HealthServicer(parts.database, parts.adapter, needed), server)

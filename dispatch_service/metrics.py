@@ -20,6 +20,7 @@ SECONDS = Histogram(
 REPLAYS = Counter("switchboard_replays_total", "Calls that were answered with the outcome of an earlier one.", ("action",))
 RECOVERED = Counter("switchboard_recovered_total", "Actions that were taken over from a dead process.", ("outcome",))
 JOURNEYS = Gauge("switchboard_journeys_running", "Actions that are under way.")
+RATE_LIMITED = Counter("switchboard_rate_limited_total", "Calls of visitors that were turned away for being too many.")
 
 _UNKNOWN_ACTION = "unknown"
 

@@ -34,6 +34,7 @@ from dispatch_service.keying import Keying
 from dispatch_service.permission import Permission
 from dispatch_service.policy import Policies
 from dispatch_service.principal import Realm
+from dispatch_service.rate_limit import VisitorLimit
 from dispatch_service.settings import DispatchSettings
 from dispatch_service.slots import SlotIds
 from dispatch_service.tenant import Tenant, read_tenant
@@ -57,6 +58,7 @@ class Parts:
 
     tenant: Tenant
     realm: Realm
+    limit: VisitorLimit
     keys: Keyring
     database: Database
     adapter: AdapterClient
@@ -117,6 +119,7 @@ def assemble(settings: DispatchSettings) -> Parts:
     return Parts(
         tenant=tenant,
         realm=Realm(tenant=tenant.tenant_id, people_issuer=settings.people_issuer, services_issuer=settings.services_issuer),
+        limit=VisitorLimit(per_second=settings.visitor_rate_per_second, burst=settings.visitor_burst),
         keys=keys,
         database=database,
         adapter=adapter,

@@ -42,6 +42,12 @@ class DispatchSettings(TlsSettings):
         min_length=1,
         description="`iss` of people's tokens, such as https://securetoken.google.com/PROJECT: whoever it names is human.",
     )
+    visitor_rate_per_second: float = Field(
+        default=20.0,
+        ge=0,
+        description="Calls per second that one session without a token may make from one address, at each process; 0: no limit.",
+    )
+    visitor_burst: int = Field(default=100, ge=1, description="How many of them at once.")
     services_issuer: str = Field(
         default="https://switchboard.local/services",
         min_length=1,

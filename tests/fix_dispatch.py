@@ -127,6 +127,8 @@ class DispatchProcess:
             "SWITCHBOARD_LISTEN": self._target,
             # No certificates: what is tested here is behind the door.
             "SWITCHBOARD_TLS": "off",
+            # Tests click faster than people do.
+            "SWITCHBOARD_VISITOR_RATE_PER_SECOND": "0",
             "SWITCHBOARD_DATABASE_URL": database.url("switchboard_dispatch"),
             "SWITCHBOARD_ADAPTER_TARGET": adapter_target,
             "SWITCHBOARD_KEYS_FILE": str(_keys_file(folder)),

@@ -61,6 +61,8 @@ class RunningStack:
             **{name: value for name, value in os.environ.items() if not name.startswith(("SWITCHBOARD_", "HOUSECALL_"))},
             "SWITCHBOARD_STATE": str(self.state_directory),
             "SWITCHBOARD_HTTP_PORT": str(self.port),
+            # Tests click faster than people do.
+            "SWITCHBOARD_VISITOR_RATE_PER_SECOND": "0",
             **(settings or {}),
         }
         self.output_file = self.folder / "output.log"

@@ -15,6 +15,7 @@ from dispatch_service.actions import ActionRegistry
 from dispatch_service.call import Call
 from dispatch_service.journey import Journey
 from dispatch_service.principal import Realm, principal_of
+from dispatch_service.rate_limit import VisitorLimit
 from dispatch_service.servicers import metadata as metadata_of
 from service_kit.contract import validation
 from service_kit.contract.parse import struct_to_document
@@ -29,8 +30,9 @@ _PAYLOAD_THREAD = "threadId"
 class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
     """The door for clicks."""
 
-    def __init__(self, *, realm: Realm, actions: ActionRegistry, journey: Journey, keys: Keyring) -> None:
+    def __init__(self, *, realm: Realm, limit: VisitorLimit, actions: ActionRegistry, journey: Journey, keys: Keyring) -> None:
         self._realm = realm
+        self._limit = limit
         self._actions = actions
         self._journey = journey
         self._keys = keys
@@ -58,6 +60,8 @@ class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
     async def _go(self, context: Any, envelope: Envelope, payload: Message | None, problems: Sequence[Problem]) -> Result:
         """What stands around the payload has the same rules for both RPCs: those of the loose request."""
         metadata = metadata_of.of(context)
+        principal = principal_of(metadata, self._realm)
+        self._limit.admit(principal, metadata, envelope.context.session_id)
         if not envelope.idempotency_key:
             envelope.idempotency_key = metadata.get("idempotency-key", "")
         found = [*problems, *validation.check(envelope), *_thread_problems(payload, envelope.context.thread_id)]
@@ -69,7 +73,7 @@ class DispatchServicer(dispatch_service_pb2_grpc.DispatchServiceServicer):
             thread_id=thread_id if thread_id.isprintable() else "",
             session_id=session_id,
             idempotency_key=envelope.idempotency_key,
-            principal=principal_of(metadata, self._realm),
+            principal=principal,
             correlation_id=metadata_of.correlation_id(metadata),
             client=metadata_of.client(metadata, session_id, self._keys),
         )
