@@ -1,7 +1,7 @@
 """Decisions in the journal: written in the very transaction that makes them, so that neither is ever without the other.
 
-Above: `decisions`, `execution`, `upkeep`. Below: this process's chain. The chain's row is locked for that transaction, so it
-stays in one order with what the writer itself commits.
+Above: `decisions`, `execution`, `upkeep`. Below: this process's chain. Its row is locked for the rest of that transaction, so it
+stays in one order with what the writer itself commits; a caller therefore adds events last.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import orjson
-
-from dispatch_service.authorizations import QUERIES
+from dispatch_service.journal import QUERIES, batch
 from dispatch_service.journal.records import Closing
 from service_kit.postgres import Connection
+
+# No chain is as long: none of the events is taken for a repetition, and those of actions that are not kept any more are left out.
+_BEYOND = 2**62
 
 
 class Chain(Protocol):
@@ -37,6 +38,7 @@ class History:
         await self._chain.connect()
 
     async def add(self, connection: Connection, events: Sequence[Closing]) -> None:
-        """Write `events` in the transaction that is open on `connection`."""
-        items = orjson.dumps([event.item() for event in events]).decode()
-        await connection.execute(QUERIES["append_history"].encode(), {"writer": self._chain.writer_id, "items": items})
+        """Write `events`, of one action each, in the transaction that is open on `connection`."""
+        written = batch.parameters([], events)
+        parameters = {"writer": self._chain.writer_id, "known": _BEYOND, "window": None, **written}
+        await connection.execute(QUERIES["write_journal"].encode(), parameters)

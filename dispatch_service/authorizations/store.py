@@ -16,6 +16,7 @@ import orjson
 
 from dispatch_service.authorizations import QUERIES
 from dispatch_service.authorizations.aggregate import Authorization, Status, may_decide
+from dispatch_service.authorizations.request import aggregate_of
 from dispatch_service.principal import Principal
 from service_kit.errors import InvalidArgument
 from service_kit.keys import BadSeal, Keyring
@@ -186,9 +187,7 @@ class AuthorizationStore:
 
 def visible(row: Row, viewer: Principal) -> bool:
     """Whether `viewer` may know of a row: operators of its tenant, and who asked for it."""
-    if row["tenant"] != viewer.tenant:
-        return False
-    return may_decide(viewer) or (row["requester"], row["requester_kind"]) == (viewer.subject, viewer.kind)
+    return aggregate_of(row).visible_to(viewer)
 
 
 def _own(viewer: Principal) -> dict[str, Any]:

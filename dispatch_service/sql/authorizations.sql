@@ -122,10 +122,6 @@ where id in (
 -- How the action stands that an authorization is about.
 select status, error_code, error_details from dispatch.action where id = %(action_id)s
 
--- name: append_history
--- Puts events into a writer's chain, and applies them to the action log, within the transaction of what they tell of.
-select dispatch.close_actions(%(writer)s, %(items)s::text::jsonb, false)
-
 -- name: live_grants
 -- Standing permissions of one caller for one tool.
 select id, subject, subject_kind, server, tool from dispatch.grant
