@@ -137,7 +137,7 @@ def _no_preview(answer: ToolAnswer) -> Refusal:
     """The tool says that the call would fail, or cannot say what it would do: either way it is not made."""
     code = answer.code if answer.from_tool and answer.code in _TOOL_CODES else errors.DOWN
     problems = []
-    if answer.error_field and code != errors.DOWN:
+    if answer.error_field and code not in {errors.DOWN, "NOT_FOUND"}:
         problems = [Problem(path=answer.error_field, rule=f"tool.{code.lower()}", message=_TOOL_CODES[code])]
     return Refusal(code, _TOOL_CODES.get(code, _NOT_TOLD), problems, retryable=answer.retryable)
 

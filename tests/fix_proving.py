@@ -23,7 +23,7 @@ import pytest
 
 from mcp_adapter_service.service_mapping import OWNER as ADAPTER
 from tests.fix_dispatch import OWNER as DISPATCH
-from tests.fix_dispatch import DispatchProcess
+from tests.fix_dispatch import ROOT, DispatchProcess
 from tests.fix_postgres import MigratedDatabase
 from tests.fix_tool_server import TOKEN, ToolServerProcess
 from tests.integration.adapter.processes import AdapterProcess
@@ -38,6 +38,7 @@ class ProvingServer(ToolServerProcess):
         self._store = Store(folder / "proving.sqlite")
         self._store.create()
         self._root = python_root
+        self._policies = _policies(folder / "policies")
         super().__init__(
             "tests.proving.server",
             {"SWITCHBOARD_PROVING_STORE": str(folder / "proving.sqlite"), "PYTHONPATH": on_python_path(python_root)},
@@ -50,6 +51,7 @@ class ProvingServer(ToolServerProcess):
             "PYTHONPATH": on_python_path(self._root),
             "SWITCHBOARD_MCP__PROVING__URL": f"{self.base_url}/mcp",
             "SWITCHBOARD_MCP__PROVING__TOKEN": TOKEN,
+            "SWITCHBOARD_POLICY_DIRECTORY": str(self._policies),
         }
 
     def effects(self, *, tool: str | None = None, key: str | None = None) -> list[Effect]:
@@ -79,6 +81,15 @@ class ProvingServer(ToolServerProcess):
     def reset(self) -> None:
         """Forget everything: things, effects, answers, switches."""
         self._store.reset()
+
+
+def _policies(folder: Path) -> Path:
+    """The shipped policies and those of the proving tools, in one directory that a test may change."""
+    folder.mkdir()
+    for source in (ROOT / "config" / "policies", ROOT / "tests" / "proving" / "policies"):
+        for file in source.glob("*.cedar"):
+            shutil.copy(file, folder)
+    return folder
 
 
 def on_python_path(root: Path) -> str:

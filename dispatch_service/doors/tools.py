@@ -87,7 +87,9 @@ class ToolDoor:
             result.result.message = "This is what would be done." if plan.dry_run else "Done."
             result.result.data.update(answer.result)
         else:
-            result.error.CopyFrom(errors.of_tool(answer, _SENTENCES, answer.error_field))
+            # What is not there is answered like what is somebody else's, which policy refuses without a word on where it lies.
+            path = answer.error_field if answer.code != "NOT_FOUND" else ""
+            result.error.CopyFrom(errors.of_tool(answer, _SENTENCES, path))
         return result
 
     def of_view(self, action: str, correlation_id: str, plan: Plan, reference_key: str) -> Result:
