@@ -58,10 +58,16 @@ class Execution:
     async def carry_out(self, kept: KeptPlan, intent: Intent) -> Result:
         """Call the tool, journal the outcome and return the answer. Whatever happens to the tool is in the answer."""
         answer = await self._call_tool(kept, intent.tool_key)
-        door = self._doors[kept.door]
-        result = door.of_tool(kept.action, kept.correlation_id, kept.plan, answer, intent.tool_key or intent.action_id)
-        await self._record(kept, intent, answer, result)
+        result = self._result(kept, intent, answer)
+        durable = await self._record(kept, intent, answer, result)
+        if intent.claimed and not durable and not answer.succeeded:
+            # Should this process end before its outcome is written, another one finds the intent and calls again.
+            return self._result(kept, intent, replace(answer, possible_effect=True, code="NOT_RECORDED", retryable=True))
         return result
+
+    def _result(self, kept: KeptPlan, intent: Intent, answer: ToolAnswer) -> Result:
+        door = self._doors[kept.door]
+        return door.of_tool(kept.action, kept.correlation_id, kept.plan, answer, intent.tool_key or intent.action_id)
 
     async def _call_tool(self, kept: KeptPlan, key: str) -> ToolAnswer:
         tool = kept.plan.tool
@@ -81,7 +87,8 @@ class Execution:
             log(_logger, logging.ERROR, "a tool call broke on our side", exc_info=True, tool=tool.name)
             return ToolAnswer(succeeded=False, possible_effect=not tool.reads_only, code="CALL_BROKE", retryable=True)
 
-    async def _record(self, kept: KeptPlan, intent: Intent, answer: ToolAnswer, result: Result) -> None:
+    async def _record(self, kept: KeptPlan, intent: Intent, answer: ToolAnswer, result: Result) -> bool:
+        """Journal the outcome, and say whether that is durable."""
         now = datetime.now(UTC)
         took = (now - kept.received_at).total_seconds()
         closing = rows.outcome(
@@ -99,19 +106,23 @@ class Execution:
             closing = replace(closing, claim_state=state, sealed_result=sealed)
         if intent.retry_of:
             closing.row["retry_of"] = intent.retry_of
+        # Read first, so that the outcome and what it settles are written in one commit.
+        settled = await self._unsettled(intent.retry_of) if intent.retry_of and answer.succeeded else []
         durable = self._writer.close(closing)
-        if intent.retry_of and answer.succeeded:
-            await self._settle(intent.retry_of, now, closing)
-        metrics.observe(kept.action, result, took)
-        # The truth is told even where the journal is away just now: the writer keeps the outcome until it is written.
-        if not await durable:
-            log(_logger, logging.WARNING, "answered before the outcome was durable", action_id=intent.action_id)
-
-    async def _settle(self, retry_of: str, now: datetime, closing: records.Closing) -> None:
-        """Every earlier attempt whose outcome was not known has this one's: they shared the tool's key."""
-        try:
-            attempts = await self._claims.unsettled(retry_of)
-        except DatabaseError:
-            attempts = [retry_of]
-        for attempt in attempts:
+        for attempt in settled:
             self._writer.close(rows.settled(attempt, now, closing.row))
+        metrics.observe(kept.action, result, took)
+        # What was done is told even where the journal is away just now: the writer keeps the outcome until it is written.
+        written = await durable
+        if not written:
+            log(_logger, logging.WARNING, "answered before the outcome was durable", action_id=intent.action_id)
+        return written
+
+    async def _unsettled(self, retry_of: str) -> list[str]:
+        """Every earlier attempt whose outcome was not known: it has this one's, for they shared the tool's key."""
+        try:
+            return await self._claims.unsettled(retry_of)
+        except DatabaseError:
+            # Which of them were unknown cannot be read now, and what was certain must stay so.
+            log(_logger, logging.WARNING, "earlier attempts are not settled", retry_of=retry_of)
+            return []

@@ -106,8 +106,7 @@ class Recovery:
                 key=tool_key,
                 seconds=self._tool_seconds,
             )
-            if answer.from_tool:
-                # An idempotent tool answers for every call with this key, the lost one included.
+            if _speaks_for_the_key(answer):
                 return answer
             await asyncio.sleep(pause)
         # That these calls were never answered says nothing of the one before them.
@@ -141,6 +140,12 @@ class Recovery:
         ]
         if others:
             await self._writer.anchor(others)
+
+
+def _speaks_for_the_key(answer: ToolAnswer) -> bool:
+    """Whether an idempotent tool's answer holds for every call with the key, the lost one included. A tool that cannot work just
+    now may not even know of that one."""
+    return answer.succeeded or (answer.from_tool and not answer.retryable and not answer.possible_effect)
 
 
 def _unknown() -> ToolAnswer:

@@ -24,7 +24,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
+
+# Where our own tool servers say more of a failure: {"code", "message", "field"?, "retryable", "effect"}.
+ERROR_META: Final = "switchboard.dev/error"
 
 
 class Effect(Enum):

@@ -17,7 +17,16 @@ from typing import Any
 
 from mcp_adapter_service.mcp_client import McpClient
 from mcp_adapter_service.mcp_client.faults import Code, refused
-from mcp_adapter_service.mcp_client.outcomes import Effect, Fault, ServerAlive, TimedOut, ToolList, ToolReply
+from mcp_adapter_service.mcp_client.outcomes import (
+    ERROR_META,
+    Effect,
+    Fault,
+    ServerAlive,
+    TimedOut,
+    ToolFailed,
+    ToolList,
+    ToolReply,
+)
 from mcp_adapter_service.resilience.breaker import Admission, Breaker, BreakerState
 from mcp_adapter_service.resilience.bulkhead import Bulkhead, Place
 from mcp_adapter_service.resilience.retry import RetryPolicy
@@ -84,7 +93,7 @@ class ResilientClient:
 
         `deadline` (loop time) bounds all of it. With `safe_to_repeat` an attempt that may have had its effect is repeated too,
         and no single attempt takes longer than `attempt_seconds`. Once an attempt may have had its effect, a later one that
-        was merely refused does not hide that: the earlier outcome stands.
+        was merely refused, or that the tool says it could not make just now, does not hide that: the earlier outcome stands.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -110,7 +119,7 @@ class ResilientClient:
             now = loop.time()
             delay = self._retry.delay(outcome, attempt=attempts, remaining=deadline - now, safe_to_repeat=safe_to_repeat)
             if delay is None:
-                if doubtful is not None and isinstance(outcome, Fault):
+                if doubtful is not None and _speaks_of_itself(outcome):
                     outcome = doubtful
                 return CallReport(outcome=outcome, attempts=attempts, latency=now - begun)
             await asyncio.sleep(delay)
@@ -163,3 +172,11 @@ class ResilientClient:
         """Whether the outcome is about the caller's deadline and not about the server."""
         hasty = isinstance(outcome, TimedOut) and took < self._patience_seconds
         return hasty or (isinstance(outcome, Fault) and outcome.code == Code.DEADLINE_PASSED)
+
+
+def _speaks_of_itself(outcome: ToolReply) -> bool:
+    """Whether an outcome says nothing of the attempts before it. A tool that cannot work just now may not even know of them."""
+    if isinstance(outcome, ToolFailed):
+        error = outcome.meta.get(ERROR_META)
+        return not isinstance(error, Mapping) or error.get("retryable") is not False
+    return isinstance(outcome, Fault)

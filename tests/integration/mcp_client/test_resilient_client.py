@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,13 +15,14 @@ from mcp_adapter_service.mcp_client import (
     McpClient,
     Refused,
     TimedOut,
+    ToolFailed,
     ToolSucceeded,
     Unknown,
 )
 from mcp_adapter_service.resilience import Breaker, BreakerState, Bulkhead, ResilientClient, RetryPolicy
 from tests.integration.mcp_client.conftest import until, within
 from tests.integration.mcp_client.faulty_server import Behaviour, FaultyServer
-from tests.integration.mcp_client.raw_http import Peer
+from tests.integration.mcp_client.raw_http import Peer, answer
 
 _QUICK = RetryPolicy(base_delay=0.002, min_attempt=0.01)
 
@@ -95,6 +97,24 @@ async def test_a_refusal_after_a_doubtful_attempt_does_not_hide_the_doubt(
 
     assert isinstance(report.outcome, Unknown)
     assert report.outcome.effect is Effect.POSSIBLE
+    assert report.attempts == 2
+
+
+@pytest.mark.parametrize(("retryable", "told"), [(True, Unknown), (False, ToolFailed)])
+async def test_a_tool_that_cannot_work_just_now_does_not_speak_for_the_attempt_before(
+    retryable: bool, told: type, faulty: FaultyServer, pool: aiohttp.ClientSession
+) -> None:
+    async def failed(peer: Peer, request: dict[str, Any]) -> None:
+        error = {"code": "INTEGRATION_DOWN", "retryable": retryable, "effect": "none"}
+        await answer(peer, request, {"content": [], "isError": True, "_meta": {"switchboard.dev/error": error}})
+
+    client = ResilientClient(McpClient("faulty", faulty.url, session=pool), retry=_QUICK)
+    faulty.behaviours["failed"] = failed
+    first_then(faulty, "keyed_write", "drop", "failed")
+
+    report = await client.call("keyed_write", b"{}", deadline=within(5), safe_to_repeat=True)
+
+    assert isinstance(report.outcome, told)
     assert report.attempts == 2
 
 
