@@ -57,7 +57,9 @@ async def test_a_tool_is_called_by_its_name_and_answers_with_its_structured_resu
     proving_dispatch: DispatchProcess, proving: ProvingServer
 ) -> None:
     answer = await call(proving_dispatch, "note", {"thingId": "t-1", "text": "hello"}, idempotencyKey="k-1")
-    assert answer["ok"] is True and answer["tool"] == "proving.note" and answer["correlationId"]
+    assert answer["ok"] is True
+    assert answer["tool"] == "proving.note"
+    assert answer["correlationId"]
     assert answer["result"]["data"]["effectId"] == proving.effects(tool="note")[0].id
 
 
@@ -72,12 +74,14 @@ async def test_a_typed_call_is_the_same_call(
     assert len(proving.effects()) == 1
     row = proving_dispatch.rows("select * from dispatch.action")[0]
     assert (row["action"], row["mcp_tool"], row["server"]) == ("proving/proving.note", "proving.note", "proving")
-    assert row["origin"] == "OPERATOR" and "hello" not in str(row)
+    assert row["origin"] == "OPERATOR"
+    assert "hello" not in str(row)
 
 
 async def test_everything_that_is_wrong_with_the_arguments_is_said_at_once(proving_dispatch: DispatchProcess) -> None:
     answer = await call(proving_dispatch, "note", {"text": 7, "colour": "red"})
-    assert answer["ok"] is False and answer["error"]["code"] == "MISSING_FIELDS"
+    assert answer["ok"] is False
+    assert answer["error"]["code"] == "MISSING_FIELDS"
     assert answer["error"]["missingFields"] == ["arguments.thingId"]
     assert {violation["field"] for violation in answer["error"]["fieldViolations"]} == {"arguments.text", "arguments.colour"}
 
@@ -89,14 +93,16 @@ async def test_a_typed_refusal_is_a_status_with_every_problem_in_its_details(
         await typed(proving_dispatch, proving_messages, "Note", proving_messages.NoteRequest(text="x" * 600), *OPERATOR)
     info, bad = details_of(refused.value)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert info.reason == "MISSING_FIELDS" and info.metadata["correlationId"]
+    assert info.reason == "MISSING_FIELDS"
+    assert info.metadata["correlationId"]
     assert {violation.field for violation in bad.field_violations} == {"thingId", "text"}
 
 
 async def test_a_tool_that_is_not_there_is_not_found_whoever_asks(proving_dispatch: DispatchProcess) -> None:
     for who in (OPERATOR, AGENT):
         answer = await call(proving_dispatch, "nothing", {}, who)
-        assert answer["error"]["code"] == "NOT_FOUND" and answer["tool"] == "proving.nothing"
+        assert answer["error"]["code"] == "NOT_FOUND"
+        assert answer["tool"] == "proving.nothing"
 
 
 async def test_without_a_token_no_tool_is_called(proving_dispatch: DispatchProcess, proving: ProvingServer) -> None:
@@ -112,7 +118,8 @@ async def test_a_soft_limit_asks_for_reasoning_and_runs_with_it(
 ) -> None:
     proving.put("t-1", state="open")
     without = await call(proving_dispatch, "cancel", {"thingId": "t-1"}, AGENT)
-    assert without["error"]["code"] == "REASONING_REQUIRED" and without["error"]["missingFields"] == ["reasoning"]
+    assert without["error"]["code"] == "REASONING_REQUIRED"
+    assert without["error"]["missingFields"] == ["reasoning"]
     assert (await call(proving_dispatch, "cancel", {"thingId": "t-1"}, AGENT, reasoning="The customer asked."))["ok"] is True
     request = proving_messages.CancelRequest(thing_id="t-1")
     with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -127,7 +134,8 @@ async def test_reasoning_is_kept_for_people_and_never_in_clear(proving_dispatch:
     await call(proving_dispatch, "cancel", {"thingId": "t-1"}, AGENT, reasoning="Mrs Zimmermann-Okonkwo wants it")
     for table in ("action", "event", "claim"):
         rows = proving_dispatch.rows(f"select row_to_json(t)::text as text from dispatch.{table} t")
-        assert rows and not any("Okonkwo" in row["text"] for row in rows)
+        assert rows
+        assert not any("Okonkwo" in row["text"] for row in rows)
     assert "Okonkwo" not in proving_dispatch.log
 
 
@@ -141,8 +149,11 @@ async def test_a_restricted_call_waits_for_a_person_and_a_repetition_waits_in_th
     assert first == again
     assert first["error"]["code"] == "AUTHORIZATION_REQUIRED"
     waiting = first["authorization"]
-    assert waiting["status"] == "authorization_required" and waiting["queue_id"].startswith("auth_")
-    assert waiting["reason"] and waiting["message"] and first["result"]["card"]["type"] == "authorization_required"
+    assert waiting["status"] == "authorization_required"
+    assert waiting["queue_id"].startswith("auth_")
+    assert waiting["reason"]
+    assert waiting["message"]
+    assert first["result"]["card"]["type"] == "authorization_required"
     assert proving.effects() == []
     row = proving_dispatch.rows("select status, authorization_id from dispatch.action")[0]
     assert row == {"status": "PENDING_AUTHORIZATION", "authorization_id": waiting["queue_id"]}
@@ -153,8 +164,10 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 ) -> None:
     proving.put("t-1", related_records=15, amount_cents=450_000, state="open")
     answer = await call(proving_dispatch, "remove", {"thingId": "t-1"}, AGENT, dryRun=True)
-    assert answer["ok"] is True and answer["result"]["data"]["facts"]["relatedRecords"] == 15
-    assert proving.effects() == [] and not any(thing.state == "removed" for thing in proving.things())
+    assert answer["ok"] is True
+    assert answer["result"]["data"]["facts"]["relatedRecords"] == 15
+    assert proving.effects() == []
+    assert not any(thing.state == "removed" for thing in proving.things())
     looked = await call(proving_dispatch, "look", {"thingId": "t-1"}, AGENT, dryRun=True)
     assert looked["error"]["code"] == "INVALID_ARGUMENT"
 
@@ -183,7 +196,8 @@ async def test_a_card_action_is_not_for_models_and_says_so(dispatch: DispatchPro
     payload = {"threadId": "thread-1", "serviceId": "drain-cleaning", "zip": "78701"}
     metadata = {name.replace("-", "_"): value for name, value in AGENT}
     answer = await dispatch.click("HOUSECALL_PRO_AVAILABILITY_LOOKUP", payload, **{"x-jwt-payload": metadata["x_jwt_payload"]})
-    assert answer["error"]["code"] == "FORBIDDEN" and "model" in answer["error"]["details"]
+    assert answer["error"]["code"] == "FORBIDDEN"
+    assert "model" in answer["error"]["details"]
 
 
 @pytest.mark.requirement("S1.77", "S1.78")
@@ -194,15 +208,18 @@ async def test_the_listing_is_what_the_caller_may_do_with_what_it_would_meet(
     stub = tool_service_pb2_grpc.ToolServiceStub(proving_dispatch.channel)
     listed = (await stub.ListTools(tool_service_pb2.ListToolsRequest(), metadata=AGENT)).tools
     permissions = {tool.name: tool.permission for tool in listed}
-    assert permissions["proving.look"] == "unrestricted" and permissions["proving.cancel"] == "soft_limit"
+    assert permissions["proving.look"] == "unrestricted"
+    assert permissions["proving.cancel"] == "soft_limit"
     assert permissions["proving.remove"] == permissions["proving.send"] == "requires_authorization"
     assert all(tool.server == "proving" for tool in listed), "only servers that the adapter knows"
     assert all(tool.description and "properties" in tool.input_schema.fields for tool in listed)
     nobody = (await stub.ListTools(tool_service_pb2.ListToolsRequest(), metadata=caller("stranger"))).tools
     assert list(nobody) == []
     document = MessageToDict(await stub.GetCapabilities(tool_service_pb2.GetCapabilitiesRequest(), metadata=AGENT))
-    assert document["success"] is True and document["data"]["version"] == "1.0"
+    assert document["success"] is True
+    assert document["data"]["version"] == "1.0"
     domain = document["data"]["domains"][0]
-    assert domain["domain"] == "proving" and domain["description"]
+    assert domain["domain"] == "proving"
+    assert domain["description"]
     assert {action["name"]: action["permission"] for action in domain["actions"]}["cancel"] == "soft_limit"
     assert all(action["parameters"]["type"] == "object" for action in domain["actions"])
