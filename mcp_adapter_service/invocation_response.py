@@ -25,12 +25,15 @@ from mcp_adapter_service.mcp_client import (
     ToolSucceeded,
     Unknown,
 )
+from mcp_adapter_service.mcp_client.faults import text_of
 from mcp_adapter_service.resilience import CallReport
 from mcp_adapter_service.servers import Tool
+from service_kit.grpc_server import MAX_MESSAGE_BYTES
 
 ERROR_META: Final = "switchboard.dev/error"
 DRY_RUN_META: Final = "switchboard.dev/dry-run"
 _MAX_TEXT: Final = 500
+_MAX_RESULT: Final = MAX_MESSAGE_BYTES - 64 * 1024
 
 _EFFECTS: Final = {
     Effect.NONE: pb.EFFECT_CERTAINTY_NONE,
@@ -116,11 +119,11 @@ def _succeeded(outcome: ToolSucceeded, server: str, tool: Tool) -> pb.InvokeTool
     else:
         # A tool without an output schema answers in content blocks only.
         result = {"content": outcome.content}
-    return pb.InvokeToolResponse(
-        outcome=pb.TOOL_OUTCOME_SUCCEEDED,
-        effect=pb.EFFECT_CERTAINTY_DONE,
-        result_json=orjson.dumps(result),
-    )
+    result_json = orjson.dumps(result)
+    if len(result_json) > _MAX_RESULT:
+        # Within the limit as it came, and beyond what a message may be as it is written here.
+        return _error(pb.TOOL_OUTCOME_PROTOCOL_ERROR, Effect.POSSIBLE, "PROTOCOL_ERROR", text_of(server, Code.REPLY_TOO_LARGE))
+    return pb.InvokeToolResponse(outcome=pb.TOOL_OUTCOME_SUCCEEDED, effect=pb.EFFECT_CERTAINTY_DONE, result_json=result_json)
 
 
 def _failed(outcome: ToolFailed, server: str, tool: Tool) -> pb.InvokeToolResponse:

@@ -39,3 +39,8 @@ async def test_a_server_that_is_not_configured_is_not_found(stub: Stub) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.CheckServer(pb.CheckServerRequest(server="nobody"))
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_configured_servers_are_listed_in_alphabetical_order(stub: Stub) -> None:
+    listed = (await stub.ListServers(pb.ListServersRequest())).servers
+    assert [(server.name, server.breaker) for server in listed] == [("foreign", "closed"), ("housecall_pro", "closed")]

@@ -84,6 +84,22 @@ async def test_key_correlation_id_deadline_and_signed_principal_travel_to_our_ow
     assert claims["exp"] - claims["iat"] == 120
 
 
+@pytest.mark.requirement("S3.7")
+async def test_whose_data_a_principal_is_limited_to_is_signed_and_only_where_it_is_limited(stub: Stub) -> None:
+    async def claims(**limits: Any) -> dict[str, Any]:
+        principal = pb.Principal(tenant="demo", subject="ada", kind="human", role="customer", **limits)
+        meta = seen(await stub.InvokeTool(call("housecall_pro", BOOK, arguments(""), principal=principal)))["meta"]
+        found: dict[str, Any] = jwt.decode(meta["switchboard.dev/principal"], TOKEN, algorithms=["HS256"])
+        return {name: found[name] for name in ("tier", "owner", "buildings", "resident") if name in found}
+
+    everything = {"tier": "T2", "owner": "owner-1", "buildings": ["b-1", "b-2"], "resident": "r-1"}
+    assert await claims(**everything) == everything
+    for name, value in everything.items():
+        assert await claims(**{name: value}) == {name: value}
+    assert await claims() == {}
+    assert await claims(buildings=["b-1"]) == {"buildings": ["b-1"]}
+
+
 async def test_a_principal_is_signed_once_for_many_calls_and_never_for_another(stub: Stub) -> None:
     async def token(subject: str) -> str:
         principal = pb.Principal(tenant="demo", subject=subject, kind="human", role="customer")
@@ -127,6 +143,12 @@ async def test_a_foreign_tools_error_text_is_not_passed_on_and_its_effect_is_not
 @pytest.mark.parametrize("behave", ["list", "text"])
 async def test_a_tool_of_the_contract_has_to_answer_with_an_object(stub: Stub, behave: str) -> None:
     response = await stub.InvokeTool(call("housecall_pro", BOOK, arguments(behave)))
+    assert (response.outcome, response.error_code) == (pb.TOOL_OUTCOME_PROTOCOL_ERROR, "PROTOCOL_ERROR")
+    assert response.effect == pb.EFFECT_CERTAINTY_POSSIBLE
+
+
+async def test_a_result_that_does_not_fit_a_message_is_an_error_and_may_have_had_its_effect(stub: Stub) -> None:
+    response = await stub.InvokeTool(call("foreign", "write", b'{"behave":"swell"}'))
     assert (response.outcome, response.error_code) == (pb.TOOL_OUTCOME_PROTOCOL_ERROR, "PROTOCOL_ERROR")
     assert response.effect == pb.EFFECT_CERTAINTY_POSSIBLE
 

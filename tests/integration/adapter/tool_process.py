@@ -2,7 +2,8 @@
 
 `python -m tests.integration.adapter.tool_process PORT [--json]` serves every tool name and answers with what it was sent. What
 the argument `behave` says, it does: `hold` answers never, `fail` and `refuse` are tool errors without and with our error `_meta`,
-`list` is no object, `text` has no structured result. `GET /healthz` and `GET /state` stand beside `/mcp`.
+`list` is no object, `text` has no structured result, `preview` marks its answer as a dry run's, `swell` answers with numbers that
+are longer when they are written again. `GET /healthz` and `GET /state` stand beside `/mcp`.
 """
 
 from __future__ import annotations
@@ -47,8 +48,11 @@ async def _call(ctx: ServerRequestContext[Any], params: types.CallToolRequestPar
             return types.CallToolResult(content=text, structured_content=[1, 2])
         case "text":
             return types.CallToolResult(content=text)
+        case "swell":
+            return types.CallToolResult(content=[], structured_content={"numbers": [1e15] * 600_000})
     seen = {"tool": params.name, "arguments": arguments, "meta": dict(ctx.meta or {})}
-    return types.CallToolResult(content=[], structured_content=seen)
+    mark = {"switchboard.dev/dry-run": True} if arguments.get("behave") == "preview" else None
+    return types.CallToolResult(content=[], structured_content=seen, _meta=mark)
 
 
 async def _healthz(_: Request) -> JSONResponse:
