@@ -71,9 +71,9 @@ class Policies:
         """Read `directory` and decide for the company `tenant`. Raises PoliciesUnusable with a line for each problem."""
         self._directory = directory
         self._tenant = tenant
-        self._vocabulary = vocabulary or contract_vocabulary()
+        self.vocabulary = vocabulary or contract_vocabulary()
         self._seen = _signature(directory)
-        self._deciding = _Deciding(Ruleset(directory, self._vocabulary), tenant)
+        self._deciding = _Deciding(Ruleset(directory, self.vocabulary), tenant)
 
     def decide(self, question: Question, grants: Sequence[GrantRef] = ()) -> Decision:
         """Decide. `grants` are standing permissions that are in force, at least those of this caller and tool."""
@@ -97,7 +97,7 @@ class Policies:
 
         What does not pass is refused with a line in the log, and what was in force stays so.
         """
-        refused = self._seen
+        refused: _Signature | None = None
         pending = self._seen
         while True:
             await asyncio.sleep(seconds)
@@ -109,7 +109,7 @@ class Policies:
 
     def _reload(self, signature: _Signature) -> bool:
         try:
-            ruleset = Ruleset(self._directory, self._vocabulary)
+            ruleset = Ruleset(self._directory, self.vocabulary)
         except PoliciesUnusable as problem:
             log(
                 _logger,

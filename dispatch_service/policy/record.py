@@ -39,11 +39,11 @@ def as_record(question: Question, decision: Decision) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Question:
-    """Return the question that a record was made of. Raises KeyError or TypeError where it is none of ours."""
-    claims: dict[str, Any] = {name: record[name] for name in _CLAIMS if name in record}
+    """Return the question that a record was made of. Raises KeyError where it is none of ours."""
+    claims: dict[str, Any] = {name: record.get(name, "") for name in _CLAIMS}
     facts = record.get("facts")
     return Question(
-        principal=Principal(**{**claims, "buildings": tuple(claims.get("buildings", ()))}),
+        principal=Principal(**{**claims, "buildings": tuple(record.get("buildings", ()))}),
         action=record["action"],
         scope={name: tuple(values) for name, values in record.get("scope", {}).items()},
         facts=None if facts is None else dict(facts),

@@ -1,0 +1,1 @@
+"""Policy: the shipped rules, and the machinery that reads them."""
