@@ -23,7 +23,7 @@ import pytest
 
 from stack.control import ask, running
 from stack.database import embedded_access
-from stack.development_identity import load_development_identity
+from stack.development_identity import DevelopmentIdentity, load_development_identity
 from stack.errors import StackError
 from stack.state import RunFacts, StateDirectory
 from tests.fix_sandbox import free_port, wait_until
@@ -154,8 +154,7 @@ class RunningStack:
         expires: int = 3600,
     ) -> str:
         """A development token, as `switchboard token` prints."""
-        identity = load_development_identity(self.state)
-        return identity.token(role=role, tenant=tenant, subject=subject or f"dev-{role}", claims=claims, expires=expires)
+        return self.identity.token(role=role, tenant=tenant, subject=subject or f"dev-{role}", claims=claims, expires=expires)
 
     def database_url(self, role: str) -> str:
         """The connection string of `role` on the embedded database; `switchboard` is the owner of everything."""
@@ -183,6 +182,11 @@ class RunningStack:
     def output(self) -> str:
         """What the supervisor printed."""
         return self.output_file.read_text(encoding="utf-8", errors="replace") if self.output_file.exists() else ""
+
+    @property
+    def identity(self) -> DevelopmentIdentity:
+        """The issuers of this stack's tokens."""
+        return load_development_identity(self.state)
 
     @property
     def state(self) -> StateDirectory:

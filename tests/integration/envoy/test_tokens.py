@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
+import grpc
 import httpx
 import pytest
 
+from stack.front_door.rpcs import Rpc, read_rpcs
 from tests.integration.envoy.conftest import StartDoor, wait_until_ready
+from tests.integration.envoy.envoy_process import IMAGE, FrontDoor
 from tests.integration.envoy.published import assert_published
 from tests.integration.envoy.scripted_dispatch import ScriptedDispatch
 from tests.integration.envoy.tokens import Issuer
@@ -47,6 +51,32 @@ def test_everything_else_needs_a_token(
     assert http.get(path).status_code == 401
     assert dispatch.calls == []
     assert http.get(path, headers=signed_in).status_code == 200
+
+
+PUBLIC = ("switchboard.dispatch.", "switchboard.catalog.", "switchboard.asset.", "switchboard.health.")
+
+
+@pytest.mark.requirement("S3.6")
+@pytest.mark.parametrize("rpc", read_rpcs(IMAGE, ("switchboard.adapter.",)), ids=lambda rpc: f"{rpc.service}/{rpc.name}")
+def test_every_rpc_but_the_public_ones_needs_a_token_over_grpc_and_over_json(
+    door: FrontDoor, http: httpx.Client, dispatch: ScriptedDispatch, rpc: Rpc
+) -> None:
+    public = rpc.service.startswith(PUBLIC)
+    if public:
+        door.rpc(rpc.grpc_path)
+    else:
+        with pytest.raises(grpc.RpcError) as caught:
+            door.rpc(rpc.grpc_path)
+        assert cast("grpc.Call", caught.value).code() is grpc.StatusCode.UNAUTHENTICATED
+        for binding in rpc.bindings:
+            assert http.request(binding.verb, binding.template.replace("{", "").replace("}", "")).status_code == 401
+        assert dispatch.calls == []
+
+
+def test_the_services_of_tools_are_served_over_grpc_and_have_no_json_route() -> None:
+    typed = [rpc for rpc in read_rpcs(IMAGE, ("switchboard.adapter.",)) if rpc.service.startswith("switchboard.tools.")]
+    assert typed
+    assert not [rpc for rpc in typed if rpc.bindings]
 
 
 def bad_tokens(issuer: Issuer) -> dict[str, tuple[str, int, str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.database import external_access
 from stack.certificates import new_authority
+from stack.database import external_access
 from stack.development_identity import ensure_development_identity
 from stack.errors import StackError
 from stack.process import ProcessSpec
