@@ -45,6 +45,8 @@ class Keyring:
         self._seal = seal
         self._tokens = {"slot": slot, "cursor": cursor}
         self._cipher = AESGCM(seal.secret)
+        # Keyed once: each hash goes on from a copy.
+        self._mac = hmac.new(hmac_key.secret, digestmod=hashlib.sha256)
 
     @classmethod
     def from_file(cls, path: Path) -> Keyring:
@@ -95,4 +97,6 @@ class Keyring:
         return payload
 
     def _digest(self, data: bytes) -> str:
-        return hmac.digest(self._hmac.secret, data, hashlib.sha256).hex()
+        mac = self._mac.copy()
+        mac.update(data)
+        return mac.hexdigest()

@@ -42,6 +42,9 @@ class Malformed(ValueError):
 
 def one_line(text: str) -> str:
     """NFC, without control and bidirectional characters, white space folded, ends trimmed."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        # Most text is; `_is_plain` would say the same.
+        return text.strip()
     if _is_plain(text):
         return text.strip()
     cleaned = _ONE_LINE_NOISE.sub("", unicodedata.normalize("NFC", text))

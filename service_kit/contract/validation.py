@@ -69,13 +69,13 @@ def _without_rules(descriptor: Descriptor) -> frozenset[str]:
 
 def _lean(message: Message, leave_out: frozenset[str]) -> Message:
     """Return `message` with nothing in those Structs; that they are there can still be seen."""
-    kept = {field.name: value for field, value in message.ListFields()}
-    there = leave_out & kept.keys()
-    for name in there:
-        del kept[name]
-    lean = type(message)(**kept)
-    for name in there:
-        getattr(lean, name).SetInParent()
+    lean = type(message)()
+    lean.CopyFrom(message)
+    for name in leave_out:
+        if message.HasField(name):
+            held = getattr(lean, name)
+            held.Clear()
+            held.SetInParent()
     return lean
 
 

@@ -15,6 +15,7 @@ import uvicorn
 
 from service_kit.logging import configure_logging, log
 from tool_servers.runtime.application import build
+from tool_servers.runtime.http_protocol import OneWriteProtocol
 from tool_servers.runtime.settings import ToolServerSettings
 
 # Longer than clients keep idle connections: the side that sends must be the side that closes, or a call meets a closed door.
@@ -43,11 +44,13 @@ def run(name: str, settings: ToolServerSettings, servicer: AbstractAsyncContextM
     config = uvicorn.Config(
         build(name, settings, servicer),
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        # Nothing here asks who called over which proxy.
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )

@@ -257,3 +257,29 @@ def test_a_caller_that_goes_away_leaves_the_server_in_order(echo: ToolServerProc
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + json.dumps(body)).encode())
     assert echo.call(BOOKING, booking(), key="k").value
+
+
+def test_an_answer_arrives_in_one_piece_and_the_connection_is_kept(echo: ToolServerProcess) -> None:
+    host, port = echo.base_url.removeprefix("http://").split(":")
+    body, headers = modern_call(BOOKING, booking(), KEY)
+    content = json.dumps(body).encode()
+    lines = [
+        "POST /mcp HTTP/1.1",
+        f"Host: {host}:{port}",
+        f"Authorization: Bearer {TOKEN}",
+        "Content-Type: application/json",
+        "Accept: application/json",
+        f"Content-Length: {len(content)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + content)
+            head, _, document = connection.recv(1 << 16).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert json.loads(document)["result"]["isError"] is False
+
+
+def test_an_answer_that_ends_its_connection_is_whole(echo: ToolServerProcess) -> None:
+    response = httpx.get(f"{echo.base_url}/healthz", headers={"Connection": "close"})
+    assert (response.json(), response.headers["connection"]) == ({"ok": True}, "close")
