@@ -157,7 +157,8 @@ async def test_files_that_do_not_pass_are_refused_with_one_line_and_the_old_rule
 
 def test_a_rule_that_cannot_be_evaluated_denies_and_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     # It passes the schema: only the numbers of a call show that it overflows.
-    broken = '@id("more.sum") @reason("Too much.") forbid (principal, action, resource) when { context.items * 4611686018427387904 > 9 };'
+    condition = "context.items * 4611686018427387904 > 9"
+    broken = f'@id("more.sum") @reason("Too much.") forbid (principal, action, resource) when {{ {condition} }};'
     policies = works(tmp_path, more=broken)
     assert policies.decide(LOOK).effect is Effect.ALLOW
     decision = policies.decide(Question(principal=WHO["committee"], action="tool/works/look", items=3, authorized=True))

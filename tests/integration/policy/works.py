@@ -54,7 +54,7 @@ def vocabulary() -> Vocabulary:
 
 
 def files(directory: Path, **more: str) -> Path:
-    """Fill `directory` with the general rules that are shipped, the permits for the made-up contract, and `more` files by name."""
+    """Fill `directory` with the general rules that are shipped, permits for the made-up contract, and `more` files by name."""
     directory.mkdir(exist_ok=True)
     shutil.copy(SHIPPED / "base.cedar", directory)
     for name, text in {"works": _PERMITS, **more}.items():
