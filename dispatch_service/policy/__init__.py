@@ -4,7 +4,6 @@
 say what policies may speak of, `record` is what the journal keeps, `explanation` and `replay` are for people.
 """
 
-from dispatch_service.policy.clicks import decide
 from dispatch_service.policy.policies import Policies
 from dispatch_service.policy.question import Decision, Effect, GrantRef, Question
 from dispatch_service.policy.record import as_record, from_record
@@ -18,6 +17,5 @@ __all__ = [
     "PoliciesUnusable",
     "Question",
     "as_record",
-    "decide",
     "from_record",
 ]
