@@ -72,7 +72,7 @@ def test_what_waits_for_a_person_says_why_and_offers_to_allow_it_always(policies
         assert bool(decision.policy_ids) or word == "no", cell
 
 
-@pytest.mark.requirement("S3.8", "S3.9")
+@pytest.mark.requirement("S3.9")
 def test_a_token_of_another_company_gets_nothing_and_learns_nothing(policies: Policies) -> None:
     for cell in everything():
         for authorized in (False, True):
