@@ -15,6 +15,8 @@ from tests.crash.orders import Manner, Order, Reply, new_order
 
 _PATH = "/api/actions/dispatch"
 _PATIENCE_SECONDS = 60.0
+# Longer than anything takes to come back.
+_STANDSTILL_SECONDS = 120.0
 # While nothing works, replies that say so move the schedule too, but slowly.
 _STEP, _SMALL_STEP = 12, 1
 
@@ -33,9 +35,9 @@ class Progress:
             self._changed.notify_all()
 
     async def further(self, calls: int) -> None:
-        """Return when the load has come as far as so many calls take it."""
+        """Return when the load has come as far as so many calls take it. Raises TimeoutError where it stands still."""
         wanted = self.steps + calls * _STEP
-        async with self._changed:
+        async with asyncio.timeout(_STANDSTILL_SECONDS), self._changed:
             await self._changed.wait_for(lambda: self.steps >= wanted)
 
 
