@@ -34,7 +34,7 @@ from dispatch_service.authorizations.upkeep import Upkeep
 from dispatch_service.authorizations.work import JobQueue, Work
 from dispatch_service.call import TOOL, Call, Plan, Waiting
 from dispatch_service.journal import records, rows
-from dispatch_service.journal.writer import JournalWriter
+from dispatch_service.journal.writer import JournalUnavailable, JournalWriter
 from dispatch_service.keying import Keying
 from dispatch_service.policy import Decision, Effect
 from dispatch_service.principal import PAYLOAD_METADATA, Principal, Realm
@@ -205,6 +205,17 @@ class Parts:
         opened = await self.writer.open(opening)
         assert opened.won
         return waiting.authorization_id
+
+    async def ask_until_possible(self) -> str:
+        """Ask for something and have it allowed, as soon as the database lets us."""
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    waiting = await self.ask()
+                    await self.decide(waiting, "authorized")
+                except (JournalUnavailable, grpc.aio.AioRpcError):
+                    continue
+                return waiting
 
     async def decide(self, authorization_id: str, decided: str, by: Principal = OLGA, **fields: Any) -> dict[str, Any]:
         """Decide over gRPC and return the answer's JSON."""
