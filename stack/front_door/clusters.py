@@ -81,6 +81,8 @@ def _cluster(name: str, endpoints: tuple[Address, ...], *, http2: bool) -> dict[
     return {
         "name": name,
         "type": "STRICT_DNS" if has_names else "STATIC",
+        # By default only a name's IPv6 addresses would be tried where it has any, on machines without IPv6 as well.
+        "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "1s",
         "circuit_breakers": _CIRCUIT_BREAKERS,
         "load_assignment": {

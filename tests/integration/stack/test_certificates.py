@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,6 +20,10 @@ from service_kit.grpc_server import build_server, error_interceptor
 from service_kit.tls import TlsSettings, TlsUnusable, channel_credentials, expecting, open_channel, server_credentials
 from stack.certificates import CertificateFiles, DevelopmentAuthority, new_authority, operator_certificate
 from stack.state import StateDirectory
+from tests.fix_stack import RunningStack
+from tests.integration.envoy.envoy_process import running_front_door
+from tests.integration.envoy.tokens import Issuer
+from tests.integration.stack.forgery import part
 
 SECONDS = 10
 Authority = Callable[[str], DevelopmentAuthority]
@@ -208,3 +214,59 @@ def test_each_start_has_an_authority_of_its_own_whose_key_is_kept_nowhere(tmp_pa
     assert {file.stat().st_mode & 0o777 for file in state.tls.iterdir()} == {0o600}
     assert state.tls.stat().st_mode & 0o777 == 0o700
     assert operator_certificate(state).key.is_file()
+
+
+@pytest.mark.parametrize("name", ["dispatch_service", "mcp_adapter_service"])
+async def test_a_running_service_takes_no_plain_text_not_even_for_health(stack: RunningStack, name: str) -> None:
+    async with grpc.aio.insecure_channel(stack.process(name).address) as channel:
+        assert await call(channel) == (AWAY, AWAY, AWAY)
+
+
+async def test_only_the_door_may_tell_dispatch_who_calls(stack: RunningStack) -> None:
+    payload = part(stack.identity.claims(role="operator", tenant="demo", subject="boss"))
+    certificates = stack.state.tls
+    for name, expected in {
+        "envoy": OK,
+        "switchboard": REFUSED,
+        "mcp_adapter_service": REFUSED,
+        "dispatch_service": REFUSED,
+    }.items():
+        files = CertificateFiles(
+            certificate=certificates / f"{name}.pem", key=certificates / f"{name}.key", authority=certificates / "ca.pem"
+        )
+        async with open_channel(stack.process("dispatch_service").address, "dispatch", settings(files)) as channel:
+            log: Any = channel.unary_unary("/switchboard.audit.v1.ActionLogService/ListActionLog")
+            try:
+                await log(b"", metadata=(("x-jwt-payload", payload),), timeout=SECONDS)
+                found = OK
+            except grpc.aio.AioRpcError as problem:
+                found = problem.code()
+        assert found is expected, name
+
+
+def test_the_door_speaks_to_dispatch_and_to_nobody_else_in_its_place(stack: RunningStack) -> None:
+    tls = {
+        "certificate": str(stack.state.tls / "envoy.pem"),
+        "key": str(stack.state.tls / "envoy.key"),
+        "authority": str(stack.state.tls / "ca.pem"),
+    }
+    public = {
+        "issuers": [Issuer("https://issuer.example").settings],
+        "dispatch": [stack.process("dispatch_service").address],
+        "health_checks": False,
+    }
+    for identity, status in {"dispatch": 200, "adapter": 503}.items():
+        expected = {**public, "dispatch_tls": {**tls, "identity": f"spiffe://switchboard/{identity}"}}
+        with (
+            tempfile.TemporaryDirectory(prefix="door-") as folder,
+            running_front_door(expected, Path(folder)) as door,
+            httpx.Client(base_url=door.url, timeout=30) as http,
+        ):
+            assert http.get("/api/services").status_code == status, identity
+            assert http.get("/api/site").status_code == status
+
+
+def test_commands_reach_the_adapter_with_the_runs_own_certificate(stack: RunningStack) -> None:
+    done = stack.command("services")
+    assert done.returncode == 0, done.stderr
+    assert "drain-cleaning" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from stack.certificates import new_authority
 from stack.database import external_access
 from stack.development_identity import ensure_development_identity
+from stack.envoy_config import validate_config
 from stack.errors import StackError
 from stack.process import ProcessSpec
 from stack.settings import StackSettings, load_stack_settings
@@ -115,3 +117,59 @@ def test_settings_of_the_services_own_pass_through(tmp_path: Path, monkeypatch: 
     table = _table(tmp_path)
     assert {spec.env["SWITCHBOARD_LOG_LEVEL"] for spec in table.values()} == {"DEBUG"}
     assert "0.0.0.0:1" not in {spec.env.get("SWITCHBOARD_LISTEN") for spec in table.values()}
+
+
+def test_issuers_elsewhere_reach_the_door_and_dispatch_and_envoy_takes_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for whose in ("PEOPLE", "SERVICES"):
+        monkeypatch.setenv(f"SWITCHBOARD_{whose}_ISSUER", f"https://issuer.example/{whose.lower()}")
+        monkeypatch.setenv(f"SWITCHBOARD_{whose}_AUDIENCE", "lakeside")
+        monkeypatch.setenv(f"SWITCHBOARD_{whose}_JWKS_URL", "https://issuer.example/jwk")
+    table = _table(tmp_path)
+    dispatch = table["dispatch_service"].env
+    assert dispatch["SWITCHBOARD_PEOPLE_ISSUER"] == "https://issuer.example/people"
+    assert dispatch["SWITCHBOARD_SERVICES_ISSUER"] == "https://issuer.example/services"
+    config = StateDirectory(tmp_path / "state").envoy_config
+    validate_config(config)
+    text = config.read_text(encoding="utf-8")
+    assert text.count("https://issuer.example/jwk") == 2
+    # No key of our own is trusted beside them.
+    assert "local_jwks" not in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"PEOPLE_ISSUER": "https://a"}, "set all three of SWITCHBOARD_PEOPLE_ISSUER"),
+        ({"SERVICES_JWKS_URL": "https://a"}, "set all three of SWITCHBOARD_SERVICES_ISSUER"),
+        (
+            {"PEOPLE_JWKS_URL": "http://issuer.example/jwk"},
+            "SWITCHBOARD_PEOPLE_JWKS_URL: Value error, must be an https URL",
+        ),
+        (
+            {
+                f"{whose}_{name}": value
+                for whose in ("PEOPLE", "SERVICES")
+                for name, value in {"ISSUER": "https://same", "AUDIENCE": "a", "JWKS_URL": "https://a/jwk"}.items()
+            },
+            "people and services need different issuers",
+        ),
+    ],
+)
+def test_issuers_that_are_half_said_or_the_same_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], sentence: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SWITCHBOARD_{name}", value)
+    with pytest.raises(StackError, match=sentence):
+        _table(tmp_path)
+
+
+def test_each_process_knows_who_may_call_it_and_has_a_certificate_of_its_own(tmp_path: Path) -> None:
+    table = _table(tmp_path)
+    dispatch, adapter = table["dispatch_service"].env, table["mcp_adapter_service"].env
+    assert (dispatch["SWITCHBOARD_TLS"], dispatch["SWITCHBOARD_TLS_PEERS"]) == ("on", '["envoy"]')
+    assert json.loads(adapter["SWITCHBOARD_TLS_PEERS"]) == ["dispatch", "switchboard"]
+    assert dispatch["SWITCHBOARD_TLS_KEY"] != adapter["SWITCHBOARD_TLS_KEY"]
+    assert "SWITCHBOARD_TLS_KEY" not in table["housecall_pro"].env
