@@ -130,6 +130,8 @@ def _token_provider(index: int, issuer: TokenIssuer) -> dict[str, Any]:
         "header_in_metadata": CHECKED_HEADER,
         "require_expiration": True,
         "clock_skew_seconds": 30,
+        # A signature is checked once per token and worker; times are checked on every call.
+        "jwt_cache_config": {"jwt_cache_size": 1000},
         **_keys(index, issuer),
     }
 

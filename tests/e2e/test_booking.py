@@ -234,7 +234,7 @@ def test_a_token_of_another_company_acts_for_nobody_here(stack: RunningStack) ->
     visitor, payload = Visitor(stack), Visitor(stack).booking()
     stranger = Operator(stack, role="customer", tenant="elsewhere")
     answer = stranger.http.post("/api/actions/dispatch", json=visitor.body(BOOKING, payload)).json()
-    assert answer["error"]["code"] == "FORBIDDEN"
+    assert answer["error"]["code"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("address", ["dispatch.example", "198.51.100.7"])
