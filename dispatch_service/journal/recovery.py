@@ -77,7 +77,16 @@ class Recovery:
         stranded = {"older_than": timedelta(seconds=self._tool_seconds + 4 * self._lease)}
         for row in await self._database.fetch_all(QUERIES["stranded_reads"], stranded):
             self._writer.close(rows.not_carried_out(row["id"], "The process that looked this up ended before it had an answer."))
+        await self._settle()
         await self._anchor()
+
+    async def _settle(self) -> None:
+        """Settle attempts of which nobody said, when a later one succeeded, that its outcome is theirs: that process died, or could
+        not look them up."""
+        for row in await self._database.fetch_all(QUERIES["known_by_now"]):
+            now = datetime.now(UTC)
+            attempt = row.pop("attempt")
+            await self._writer.close(rows.settled(attempt, now, {**row, "updated_at": now.isoformat()}))
 
     async def _finish(self, orphan: dict[str, Any]) -> None:
         action_id = orphan["action_id"]

@@ -48,6 +48,19 @@ where (tenant, actor, action, key_hash) in (
 )
 returning action_id, tool_key, sealed_plan, created_at
 
+-- name: known_by_now
+-- Attempts whose outcome is not known although a later one under the same claim was carried out: it is theirs, too.
+with recursive later as (
+    select action_id as attempt, action_id as id from dispatch.waiting where status = 'OUTCOME_UNKNOWN'
+    union all
+    select later.attempt, action.id
+    from later join dispatch.action on action.retry_of = later.id and action.retry_of <> ''
+)
+select later.attempt, action.status, action.external_id, action.vendor_reference
+from later join dispatch.action on action.id = later.id
+where action.status = 'SUCCEEDED'
+limit 50
+
 -- name: stranded_reads
 -- Actions without a claim (reads) that a dead process left executing.
 select action.id, action.created_at

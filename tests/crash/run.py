@@ -22,7 +22,7 @@ from tests.fix_stack import RunningStack
 
 _CLIENTS = 8
 _PROGRESS_SECONDS = 5.0
-_HISTORIES_SHOWN = 10
+_HISTORIES_SHOWN = 6
 
 SETTINGS = {
     "SWITCHBOARD_DISPATCH_REPLICAS": "2",

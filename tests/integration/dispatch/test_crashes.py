@@ -102,3 +102,43 @@ async def test_an_attempt_that_failed_for_certain_is_not_settled_by_the_one_that
     doors.shut(shut=False)
     await until(lambda: dispatch.rows("select status from dispatch.action order by created_at")[1]["status"] == "SUCCEEDED")
     assert dispatch.rows("select status from dispatch.action order by created_at")[0]["status"] == "FAILED"
+
+
+async def test_an_unknown_attempt_is_settled_by_a_later_one_that_a_killed_process_began(
+    dispatch: DispatchProcess, adapter: Adapter
+) -> None:
+    async def lost(request: Any) -> adapter_service_pb2.InvokeToolResponse:
+        return LOST
+
+    adapter[0].behaviour = lost
+    assert (await dispatch.click(BOOK, booking(), key="click-1"))["error"]["code"] == "OUTCOME_UNKNOWN"
+    gate = Gate()
+    adapter[0].behaviour = gate
+    click = asyncio.create_task(dispatch.click(BOOK, booking(), key="click-1"))
+    await asyncio.wait_for(gate.reached.wait(), 10)
+    dispatch.kill()
+    with pytest.raises(grpc.aio.AioRpcError):
+        await click
+    gate.opened.set()
+    await dispatch.start()
+    await until(lambda: {row["status"] for row in dispatch.rows("select status from dispatch.action")} == {"SUCCEEDED"}, 30)
+    first, second = dispatch.rows("select * from dispatch.action order by created_at")
+    assert second["retry_of"] == first["id"]
+    assert second["external_id"] == first["external_id"] != ""
+
+
+async def test_a_new_use_of_a_key_that_was_made_up_settles_no_earlier_one(dispatch: DispatchProcess, adapter: Adapter) -> None:
+    """After its window a repeated click means another booking, and what became of the first is as unknown as before."""
+    await dispatch.stop()
+    await dispatch.start(derived_window_seconds="0")
+
+    async def lost(request: Any) -> adapter_service_pb2.InvokeToolResponse:
+        return LOST
+
+    adapter[0].behaviour, working = lost, adapter[0].behaviour
+    await dispatch.click(BOOK, booking())
+    adapter[0].behaviour = working
+    assert (await dispatch.click(BOOK, booking()))["ok"] is True
+    assert len({call.idempotency_key for call in adapter[0].calls}) == 2
+    first, second = dispatch.rows("select status, retry_of from dispatch.action order by created_at")
+    assert (first["status"], second["status"], second["retry_of"]) == ("OUTCOME_UNKNOWN", "SUCCEEDED", "")
