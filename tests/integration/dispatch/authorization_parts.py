@@ -241,7 +241,8 @@ class Parts:
             yield
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=30)
+            assert task.done(), "the worker does not stop"
 
 
 def as_dict(message: Any) -> dict[str, Any]:
@@ -313,7 +314,7 @@ async def running(parts: Parts, folder: Path) -> AsyncIterator[Parts]:
         yield parts
     await server.stop(0)
     parts.writer.stop()
-    await writing
+    await asyncio.wait_for(writing, 30)
     await parts.database.close()
 
 
