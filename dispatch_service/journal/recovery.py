@@ -81,8 +81,8 @@ class Recovery:
         await self._anchor()
 
     async def _settle(self) -> None:
-        """Settle attempts of which nobody said, when a later one succeeded, that its outcome is theirs: that process died, or could
-        not look them up."""
+        """Settle attempts of which nobody said, when a later one succeeded, that its outcome is theirs: that process died, or
+        could not look them up."""
         for row in await self._database.fetch_all(QUERIES["known_by_now"]):
             now = datetime.now(UTC)
             attempt = row.pop("attempt")
