@@ -184,7 +184,6 @@ def test_an_approval_of_what_was_there_before_an_edit_is_void() -> None:
     assert edited.decide(Verdict.AUTHORIZED, OPERATOR, now=START, looked_at="hash-1").status is Status.AUTHORIZED
 
 
-@pytest.mark.requirement("S4.22")
 def test_what_is_sensitive_is_never_allowed_always() -> None:
     with pytest.raises(InvalidArgument):
         waiting(offers_always=False).decide(Verdict.AUTHORIZED, OPERATOR, now=START, always=True)

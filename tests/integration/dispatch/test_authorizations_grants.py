@@ -96,7 +96,7 @@ async def test_only_the_tenants_operators_see_and_revoke_grants(
     assert len(await live(authorizations)) == 1
 
 
-@pytest.mark.requirement("S4.13")
+@pytest.mark.requirement("S4.22")
 async def test_a_sensitive_tool_is_never_allowed_always(authorizations: Parts) -> None:
     waiting = await authorizations.ask({"thingId": "thing-1"}, tool="proving.wipe")
     assert (await authorizations.get(waiting))["offersAlways"] is False
