@@ -38,16 +38,27 @@ _SUNDAY = 6
 _DEADLINE_MS = 24_950
 
 
-def json_click(authority: str, run: str) -> bytes:
-    """The whole HTTP request of a browser's click at the front door `authority` (host:port)."""
+def json_click(authority: str, run: str, *, token: str = "") -> bytes:
+    """The whole HTTP request of a browser's click at the front door `authority` (host:port), a visitor's or one with a token."""
     body = {
         "action": ACTION,
         "payload": {"threadId": run, "serviceId": _SERVICE, **_wishes("608" + SERIAL)},
         "context": {"threadId": run},
         "idempotencyKey": f"{run}-{SERIAL}",
     }
-    headers = {"Host": authority, "Content-Type": "application/json"}
-    return _http_post("/api/actions/dispatch", headers, orjson.dumps(body))
+    return _http_post("/api/actions/dispatch", _json_headers(authority, token), orjson.dumps(body))
+
+
+def json_tool_call(authority: str, run: str, *, token: str) -> bytes:
+    """The same booking as a call of the tool by its name, with a token."""
+    body = {
+        "server": _SERVER,
+        "tool": _TOOL,
+        "arguments": {"serviceHcpId": _SERVICE, **_wishes("608" + SERIAL)},
+        "idempotencyKey": f"{run}-{SERIAL}",
+        "threadId": run,
+    }
+    return _http_post("/api/tools/call", _json_headers(authority, token), orjson.dumps(body))
 
 
 def grpc_message(run: str) -> bytes:
@@ -74,6 +85,11 @@ def mcp_call(authority: str, token: str, run: str) -> bytes:
     params = {"arguments": orjson.Fragment(_tool_arguments()), "name": _TOOL}
     headers = wire.request_headers(binding, "tools/call", context) | {wire.NAME: _TOOL, "Host": authority}
     return _http_post("/mcp", headers, wire.request_body(binding, 1, "tools/call", params, context))
+
+
+def _json_headers(authority: str, token: str) -> dict[str, str]:
+    headers = {"Host": authority, "Content-Type": "application/json"}
+    return headers | ({"Authorization": f"Bearer {token}"} if token else {})
 
 
 def _wishes(phone: str) -> dict[str, Any]:

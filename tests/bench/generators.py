@@ -59,12 +59,20 @@ def run_wrk(url: str, template: bytes, good: str, in_flight: int, seconds: float
     return _load(lines, complaint, "wrk").with_cpu(_used_by_children() - used_before)
 
 
-def run_grpc(socket: str, method: str, template: bytes, in_flight: int, seconds: float) -> Load:
-    """Send the gRPC messages of `template` to `method` at the unix socket `socket`, over one connection."""
+def run_grpc(socket: str, method: str, template: bytes, *, certificates: Path, in_flight: int, seconds: float) -> Load:
+    """Send the gRPC messages of `template` to `method` at the unix socket `socket`, over one connection, with the front door's
+    certificate out of the folder `certificates`."""
     with tempfile.NamedTemporaryFile(prefix="bench-") as file:
         file.write(template)
         file.flush()
-        command = [sys.executable, "-m", "tests.bench.grpc_load", f"--socket={socket}", f"--template={file.name}"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.bench.grpc_load",
+            f"--socket={socket}",
+            f"--certificates={certificates}",
+            f"--template={file.name}",
+        ]
         command += [f"--method={method}", f"--in-flight={in_flight}", f"--seconds={seconds}", f"--first-serial={FIRST_SERIAL}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     return _load(done.stdout.splitlines(), done.stderr.strip(), "the gRPC generator")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import ssl
 import statistics
 import struct
 import time
@@ -20,6 +21,7 @@ from typing import cast
 
 import uvloop
 
+from service_kit.tls import server_name
 from tests.bench.load import SERIAL, Load
 
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0x0, 0x1, 0x3, 0x4, 0x6, 0x7, 0x8
@@ -30,6 +32,7 @@ _FRAME_HEADER = 9
 _MESSAGE_HEADER = 5
 _OK = b"\x08\x01"  # Field 1, a varint, 1.
 _DRAIN_SECONDS = 30.0
+_CALLER, _SERVER = "envoy", "dispatch"
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -177,9 +180,22 @@ class Generator(asyncio.Protocol):
             self.drained.set_result(None)
 
 
-async def generate(socket: str, **options: object) -> Load:
-    """Put load on the server at the unix socket `socket` and return what came of it."""
-    transport, generator = await asyncio.get_running_loop().create_unix_connection(lambda: Generator(**options), socket)  # type: ignore[arg-type]
+def _tls(certificates: Path, process: str) -> ssl.SSLContext:
+    """TLS as the process called `process` in the folder `certificates` speaks it."""
+    context = ssl.create_default_context(cafile=certificates / "ca.pem")
+    context.load_cert_chain(certificates / f"{process}.pem", certificates / f"{process}.key")
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+async def generate(socket: str, certificates: Path | None = None, **options: object) -> Load:
+    """Put load on the server at the unix socket `socket` and return what came of it; with `certificates`, as the front door."""
+    transport, generator = await asyncio.get_running_loop().create_unix_connection(
+        lambda: Generator(**options),  # type: ignore[arg-type]
+        socket,
+        ssl=_tls(certificates, _CALLER) if certificates else None,
+        server_hostname=server_name(_SERVER) if certificates else None,
+    )
     before = time.process_time()
     async with asyncio.timeout(float(str(options["seconds"])) + _DRAIN_SECONDS):
         await generator.drained
@@ -192,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, generate, print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", required=True)
+    parser.add_argument("--certificates", type=Path)
     parser.add_argument("--template", type=Path, required=True)
     parser.add_argument("--method", required=True)
     parser.add_argument("--in-flight", type=int, required=True)

@@ -12,6 +12,7 @@ from tests.bench.measure import GENERATOR, Cell, Plan
 _RATIO_AT, _P50_AT = 32, 1
 _PROTOTYPE_RATIO, _WANTED_RATIO = 0.18, 0.25
 _PROTOTYPE_P50, _WANTED_P50 = 2.2, 2.0
+_WANTED_TOKEN = 0.5
 _BUSY_BEFORE = 0.5  # Load average per core.
 _BUSY_MEANWHILE = 0.1  # Part of the machine.
 
@@ -125,6 +126,11 @@ def _against(cells: Sequence[Cell], titles: Mapping[str, str]) -> list[str]:
                 f"  (c) - (a) at p50 with one in flight: {one.p50_more_ms:+.2f} ms; a prototype had {_PROTOTYPE_P50:+} ms, "
                 f"the aim is {_WANTED_P50:+} ms"
             )
+    lines += [
+        f"  a token, checked and decided by policy, at {cost.in_flight} in flight: {cost.p50_more_ms:+.2f} ms at p50, "
+        f"{cost.cpu_more_ms:+.3f} ms of CPU per call; the limit is {_WANTED_TOKEN:+} ms"
+        for cost in summary.token_costs(cells)
+    ]
     return lines
 
 

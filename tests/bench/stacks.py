@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -55,6 +57,16 @@ class MeasuredStack(RunningStack):
     def dispatch_socket(self) -> str:
         """The path of the dispatch service's unix socket."""
         return self.process("dispatch_service").address.removeprefix("unix:")
+
+    @property
+    def certificates(self) -> Path:
+        """The folder with every process's certificate."""
+        return self.state_directory / "tls"
+
+    @cached_property
+    def operator_token(self) -> str:
+        """A token of a person's, valid for as long as any measurement takes."""
+        return self.token(role="operator", expires=86_400)
 
     def pids(self) -> dict[str, int]:
         """The pid of every process by name."""

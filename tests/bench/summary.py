@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from tests.bench.measure import Cell
+from tests.bench.measure import GENERATOR, Cell
 
-DIRECT, WHOLE = "a", "c"
+DIRECT, WHOLE, WITH_TOKEN = "a", "c", "e"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,41 @@ def comparisons(cells: Sequence[Cell]) -> list[Comparison]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenCost:
+    """What a token costs per call at one level: time at p50 and CPU of every process, in milliseconds."""
+
+    in_flight: int
+    p50_more_ms: float
+    cpu_more_ms: float
+
+
+def token_costs(cells: Sequence[Cell]) -> list[TokenCost]:
+    """The same click with a token and without, of the same rounds."""
+    without = {(cell.in_flight, cell.round): cell for cell in cells if cell.way == WHOLE}
+    found = []
+    for in_flight in dict.fromkeys(cell.in_flight for cell in cells if cell.way == WITH_TOKEN):
+        pairs = [
+            (cell, without[in_flight, cell.round])
+            for cell in cells
+            if (cell.way, cell.in_flight) == (WITH_TOKEN, in_flight) and (in_flight, cell.round) in without
+        ]
+        if pairs:
+            found.append(
+                TokenCost(
+                    in_flight=in_flight,
+                    p50_more_ms=median(cell.load.p50_ms - base.load.p50_ms for cell, base in pairs),
+                    cpu_more_ms=median(_cpu_ms(cell) - _cpu_ms(base) for cell, base in pairs),
+                )
+            )
+    return found
+
+
+def _cpu_ms(cell: Cell) -> float:
+    servers = sum(seconds for name, seconds in cell.cpu.items() if name != GENERATOR)
+    return 1000 * servers / cell.load.answered if cell.load.answered else 0.0
+
+
 def elsewhere(cells: Sequence[Cell], cores: int) -> float:
     """The part of the machine's CPU time that went to what is not part of the bench, 0 to 1."""
     seconds = sum(cell.load.seconds for cell in cells)
@@ -76,6 +111,7 @@ def as_json(cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "rows": [asdict(row) for row in rows(cells)],
         "comparisons": [asdict(comparison) for comparison in comparisons(cells)],
+        "token_costs": [asdict(cost) for cost in token_costs(cells)],
         "cells": [asdict(cell) | {"per_second": cell.load.per_second} for cell in cells],
     }
 

@@ -1,4 +1,4 @@
-"""The four ways in that are compared, each one link longer than the one before.
+"""The ways in that are compared: (a) to (d) each one link longer than the one before, (e) and (f) with a token.
 
 Above: `measure`. Below: `booking` (what is sent), `generators` (how), `stacks` (where to).
 """
@@ -39,11 +39,28 @@ def _direct(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> L
 
 
 def _grpc(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
-    return run_grpc(stack.dispatch_socket, booking.GRPC_METHOD, booking.grpc_message(run), in_flight, seconds)
+    return run_grpc(
+        stack.dispatch_socket,
+        booking.GRPC_METHOD,
+        booking.grpc_message(run),
+        certificates=stack.certificates,
+        in_flight=in_flight,
+        seconds=seconds,
+    )
 
 
 def _json(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
     return run_wrk(stack.front_door, booking.json_click(stack.authority, run), _MADE, in_flight, seconds)
+
+
+def _with_token(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    template = booking.json_click(stack.authority, run, token=stack.operator_token)
+    return run_wrk(stack.front_door, template, _MADE, in_flight, seconds)
+
+
+def _by_name(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    template = booking.json_tool_call(stack.authority, run, token=stack.operator_token)
+    return run_wrk(stack.front_door, template, _MADE, in_flight, seconds)
 
 
 def _booking(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
@@ -56,4 +73,6 @@ WAYS = (
     Way(letter="b", title="gRPC dispatch of it", stack=ECHO, journals=True, drive=_grpc),
     Way(letter="c", title="JSON through Envoy", stack=ECHO, journals=True, drive=_json),
     Way(letter="d", title="the booking path (sandbox)", stack=REAL, journals=True, drive=_booking),
+    Way(letter="e", title="(c) with a token", stack=ECHO, journals=True, drive=_with_token),
+    Way(letter="f", title="the tool by its name, with a token", stack=ECHO, journals=True, drive=_by_name),
 )
