@@ -26,11 +26,11 @@ from mcp_adapter_service.mcp_client import (
     Unknown,
 )
 from mcp_adapter_service.mcp_client.faults import text_of
+from mcp_adapter_service.mcp_client.outcomes import ERROR_META
 from mcp_adapter_service.resilience import CallReport
 from mcp_adapter_service.servers import Tool
 from service_kit.grpc_server import MAX_MESSAGE_BYTES
 
-ERROR_META: Final = "switchboard.dev/error"
 DRY_RUN_META: Final = "switchboard.dev/dry-run"
 _MAX_TEXT: Final = 500
 _MAX_RESULT: Final = MAX_MESSAGE_BYTES - 64 * 1024

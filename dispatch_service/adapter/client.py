@@ -17,7 +17,7 @@ from switchboard.adapter.v1 import adapter_service_pb2, service_mapping_service_
 
 from dispatch_service.adapter.conversion import answer_of, answer_to, request_of
 from dispatch_service.adapter.stream import Lost, PendingCall
-from dispatch_service.adapter.targets import MAX_CALL_BYTES, Connect, Targets, insecurely
+from dispatch_service.adapter.targets import MAX_CALL_BYTES, Targets
 from dispatch_service.call import ToolAnswer
 from dispatch_service.principal import Principal
 from service_kit.contract.tools import ToolSpec
@@ -150,7 +150,7 @@ class AdapterClient:
         return "" if reply.healthy else reply.message or "The tool server does not answer."
 
     async def servers(self) -> frozenset[str]:
-        """Return the names of the configured tool servers, at most a second old; while the adapter is away, what was last known."""
+        """Return the names of the configured tool servers, a second old at most; while none answers, what was last known."""
         if time.monotonic() - self._servers_read_at >= _SERVERS_SECONDS:
             request = adapter_service_pb2.ListServersRequest()
             try:

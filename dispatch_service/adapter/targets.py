@@ -7,9 +7,9 @@ sent goes to the next. With one adapter there is nowhere else to go: it is asked
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import grpc
 from switchboard.adapter.v1 import adapter_service_pb2_grpc, service_mapping_service_pb2_grpc
@@ -36,15 +36,7 @@ _OPTIONS: Final = (
 )
 
 Mappings: TypeAlias = "service_mapping_service_pb2_grpc.ServiceMappingServiceAsyncStub"  # Exists in the stub files only.
-Connect = Callable[[str, Sequence[tuple[str, Any]]], grpc.aio.Channel]
-"""Opens a channel to an address, with options."""
-
 Reply = TypeVar("Reply")
-
-
-def insecurely(address: str, options: Sequence[tuple[str, Any]]) -> grpc.aio.Channel:
-    """Open a channel without TLS."""
-    return grpc.aio.insecure_channel(address, options=options)
 
 
 class Target:

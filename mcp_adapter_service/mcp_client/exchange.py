@@ -36,7 +36,7 @@ _STREAMS_LEFT_OPEN: Final = 3
 _STATUS_IS_ALL: Final = frozenset({401, 403, 407, 429})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Not frozen: one is made for every call, and freezing triples what that costs.
 class Answer:
     """Answer is the JSON-RPC response to a request, not yet read for its meaning."""
 

@@ -41,7 +41,7 @@ class Effect(Enum):
     """It happened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # Not frozen: one is made for every call, and freezing triples what that costs.
 class ToolSucceeded:
     """ToolSucceeded is a tool's answer without `isError`."""
 

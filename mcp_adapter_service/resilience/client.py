@@ -32,7 +32,7 @@ from mcp_adapter_service.resilience.bulkhead import Bulkhead, Place
 from mcp_adapter_service.resilience.retry import RetryPolicy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # Not frozen: one is made for every call, and freezing triples what that costs.
 class CallReport:
     """CallReport is a call's outcome and what it took."""
 
