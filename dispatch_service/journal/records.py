@@ -1,18 +1,15 @@
 """What is written to the journal: openings (taken in, queued or refused) and closings (what came of it, step by step).
 
-Above: the journey and recovery make them. Below: `writer`, which sends them to `dispatch.write_journal`.
+Above: the journey and recovery make them. Below: `writer`, which commits them.
 """
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-
-import orjson
 
 # How an action begins.
 INTENT, PENDING, ANSWERED, REJECTED = "intent", "pending", "answered", "rejected"
@@ -67,26 +64,6 @@ class Opening:
     details: Mapping[str, Any] = field(default_factory=dict)
     authorization: Mapping[str, Any] | None = None
 
-    def item(self) -> dict[str, Any]:
-        """The opening as `dispatch.open_actions` takes it."""
-        item = _item(self.action_id, self.type, self.at, self.row, self.details)
-        if self.authorization is not None:
-            item["authorization"] = dict(self.authorization)
-        if self.claim is not None:
-            tenant, actor, action, key_hash = self.claim.scope
-            item["claim"] = {
-                "tenant": tenant,
-                "actor": actor,
-                "action": action,
-                "key_hash": key_hash,
-                "fingerprint": self.claim.fingerprint,
-                "derived": self.claim.derived,
-                "sealed_plan": base64.b64encode(self.claim.sealed_plan).decode(),
-            }
-            if self.claim.sealed_result is not None:
-                item["claim"]["sealed_result"] = base64.b64encode(self.claim.sealed_result).decode()
-        return item
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
@@ -112,21 +89,3 @@ class Closing:
     claim_state: str = ""
     sealed_result: bytes | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
-
-    def item(self) -> dict[str, Any]:
-        """The closing as `dispatch.close_actions` takes it."""
-        item = _item(self.action_id, self.type, self.at, self.row, self.details)
-        if self.claim_state:
-            item["claim_state"] = self.claim_state
-            if self.sealed_result is not None:
-                item["sealed_result"] = base64.b64encode(self.sealed_result).decode()
-        return item
-
-
-def _item(action_id: str, kind: str, at: datetime, row: dict[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
-    written = at.isoformat()
-    # The hashed text names the action, the type and the time as well, so that none of the columns can be changed alone.
-    document = {"action": action_id, "type": kind, "at": written, "row": row}
-    if details:
-        document["details"] = details
-    return {"action_id": action_id, "type": kind, "at": written, "body": orjson.dumps(document).decode(), "row": row}

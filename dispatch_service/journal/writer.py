@@ -14,22 +14,23 @@ import contextlib
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-import orjson
 import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import TupleRow, tuple_row
 
-from dispatch_service.journal import QUERIES
-from dispatch_service.journal.records import ANCHOR, OUTCOME, RETRYABLE, Closing, Opened, Opening
+from dispatch_service.journal import QUERIES, batch
+from dispatch_service.journal.records import ANCHOR, INTENT, OUTCOME, RETRYABLE, SETTLED, Closing, Opened, Opening
 from service_kit.logging import log
 from service_kit.postgres import DatabaseRefused, DatabaseUnavailable, translated
 
 _logger = logging.getLogger(__name__)
 _RECONNECT_SECONDS = 0.2
+_WRITE = QUERIES["write_journal"].encode()
+_ENDS = frozenset({OUTCOME, SETTLED})
 _BARE = frozenset({"status", "latency_ms", "updated_at"})
 # A server that stops answering must not hold the process: the statement ends on either side. The functions' plans are made
 # once, when the tables are small: without the rest they would read whole tables for as long as the process lives.
@@ -37,6 +38,10 @@ _SESSION = (
     "set statement_timeout = {milliseconds}; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;"
     "set jit = off"
 )
+
+Written = TypeVar("Written")
+Said = TypeVar("Said")
+Waiting: TypeAlias = tuple[Written, asyncio.Future[Said]]
 
 
 class JournalUnavailable(Exception):
@@ -53,10 +58,13 @@ class JournalWriter:
         self._timeout = timeout
         self._lease = timedelta(seconds=lease)
         self._window = timedelta(seconds=derived_window)
-        self._connection: psycopg.AsyncConnection[DictRow] | None = None
-        self._opens: deque[tuple[Opening, asyncio.Future[Opened]]] = deque()
-        self._closes: deque[tuple[Closing, asyncio.Future[bool]]] = deque()
-        self._again = False
+        self._connection: psycopg.AsyncConnection[TupleRow] | None = None
+        self._opens: deque[Waiting[Opening, Opened]] = deque()
+        self._closes: deque[Waiting[Closing, bool]] = deque()
+        # How long the chain was when we last heard of it; when an answer was lost; before each action that is under way began.
+        self._length = 0
+        self._lost: int | None = None
+        self._under_way: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._connecting = asyncio.Lock()
         self._stopping = False
@@ -82,6 +90,15 @@ class JournalWriter:
         """Write the heads of other chains, each [writer id, sequence, hash in hex], into this one."""
         opening = Opening(action_id="", type=ANCHOR, at=datetime.now(UTC), row={"heads": heads})
         await self.open(opening)
+
+    @property
+    def settled(self) -> int:
+        """A length of the chain up to which everything that this process began has its outcome in the journal."""
+        return min(self._under_way.values(), default=self._length)
+
+    def adopted(self, action_ids: Iterable[str], length: int) -> None:
+        """Take note that this process finishes what another one began, told of in the chain after its first `length` events."""
+        self._under_way.update((action_id, length) for action_id in action_ids)
 
     @property
     def connected(self) -> bool:
@@ -111,8 +128,8 @@ class JournalWriter:
         async with self._connecting, translated():
             if self.connected:
                 return
-            connection = await psycopg.AsyncConnection[DictRow].connect(
-                self._url, autocommit=True, row_factory=dict_row, connect_timeout=3
+            connection = await psycopg.AsyncConnection[TupleRow].connect(
+                self._url, autocommit=True, row_factory=tuple_row, connect_timeout=3
             )
             await connection.execute(_SESSION.format(milliseconds=int(self._timeout * 1000)).encode())
             await connection.execute(QUERIES["start_chain"].encode(), {"writer": self.writer_id, "lease": self._lease})
@@ -121,19 +138,19 @@ class JournalWriter:
     async def _write_waiting(self) -> None:
         opens, closes = self._take()
         try:
-            rows = await self._commit([opening.item() for opening, _ in opens], [closing.item() for closing, _ in closes])
+            await self._commit(opens, closes)
         except (DatabaseUnavailable, TimeoutError):
             await self._database_away(opens, closes)
         except DatabaseRefused:
             await self._one_by_one(opens, closes)
         else:
-            _answer(opens, closes, rows)
-            self._again = self._again and bool(self._closes)
+            if not self._closes:
+                self._lost = None
 
-    def _take(self) -> tuple[list[tuple[Opening, asyncio.Future[Opened]]], list[tuple[Closing, asyncio.Future[bool]]]]:
+    def _take(self) -> tuple[list[Waiting[Opening, Opened]], list[Waiting[Closing, bool]]]:
         """Take what fits into one commit. Two openings that want the same key cannot share one."""
-        opens: list[tuple[Opening, asyncio.Future[Opened]]] = []
-        later: list[tuple[Opening, asyncio.Future[Opened]]] = []
+        opens: list[Waiting[Opening, Opened]] = []
+        later: list[Waiting[Opening, Opened]] = []
         scopes: set[tuple[str, str, str, str]] = set()
         while self._opens and len(opens) < self._batch:
             opening, future = self._opens.popleft()
@@ -148,30 +165,55 @@ class JournalWriter:
                 scopes.add(scope)
             opens.append((opening, future))
         self._opens.extendleft(reversed(later))
-        closes = [self._closes.popleft() for _ in range(min(len(self._closes), self._batch))]
+        closes: list[Waiting[Closing, bool]] = []
+        changed: set[str] = set()
+        # What becomes of one action is written step by step.
+        while self._closes and len(closes) < self._batch and self._closes[0][0].action_id not in changed:
+            closes.append(self._closes.popleft())
+            changed.add(closes[-1][0].action_id)
         return opens, closes
 
-    async def _commit(self, opens: list[dict[str, Any]], closes: list[dict[str, Any]]) -> list[DictRow]:
+    async def _commit(self, opens: list[Waiting[Opening, Opened]], closes: list[Waiting[Closing, bool]]) -> None:
+        """Write what is given in one commit, and tell whoever waits."""
+        try:
+            written = batch.parameters([opening for opening, _ in opens], [closing for closing, _ in closes])
+        except TypeError as problem:
+            raise DatabaseRefused("an event is not JSON", None) from problem
         async with translated(), asyncio.timeout(self._timeout):
             if not self.connected:
                 await self.connect()
             if self._connection is None:
                 raise DatabaseUnavailable("no connection")
             cursor = await self._connection.execute(
-                QUERIES["write_journal"].encode(),
+                _WRITE,
                 {
                     "writer": self.writer_id,
-                    "opens": orjson.dumps(opens).decode(),
-                    "closes": orjson.dumps(closes).decode(),
-                    "again": self._again,
+                    "known": self._lost,
                     "window": self._window,
+                    **written,
                 },
+                prepare=True,
             )
-            return await cursor.fetchall()
+            length, answers = (await cursor.fetchall())[0]
+        self._note(opens, closes, answers or {})
+        self._length = length
 
-    async def _database_away(
-        self, opens: list[tuple[Opening, asyncio.Future[Opened]]], closes: list[tuple[Closing, asyncio.Future[bool]]]
+    def _note(
+        self, opens: list[Waiting[Opening, Opened]], closes: list[Waiting[Closing, bool]], answers: Mapping[str, Any]
     ) -> None:
+        for opening, future in opens:
+            opened = batch.opened(opening, answers.get(opening.action_id))
+            if opened.won and opening.type == INTENT:
+                self._under_way[opening.action_id] = self._length
+            if not future.done():
+                future.set_result(opened)
+        for closing, done in closes:
+            if closing.type in _ENDS:
+                self._under_way.pop(closing.action_id, None)
+            if not done.done():
+                done.set_result(True)
+
+    async def _database_away(self, opens: list[Waiting[Opening, Opened]], closes: list[Waiting[Closing, bool]]) -> None:
         """Fail what was to be taken in, keep what was to be closed, and wait a moment before the next attempt."""
         log(_logger, logging.WARNING, "journal cannot be written", openings=len(opens), closings=len(closes))
         connection, self._connection = self._connection, None
@@ -188,10 +230,12 @@ class JournalWriter:
             if not future.done():
                 future.set_exception(JournalUnavailable("the journal cannot be written"))
         # The commit may have happened although its answer was lost: what it took in is then closed as not carried out.
+        self._under_way.update((opening.action_id, self._length) for opening, _ in opens if opening.claim)
         self._closes.extend(
             (_abandoned(opening), asyncio.get_running_loop().create_future()) for opening, _ in opens if opening.claim
         )
-        self._again = True
+        if self._lost is None:
+            self._lost = self._length
         if not self._stopping:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
@@ -202,13 +246,11 @@ class JournalWriter:
             log(_logger, logging.ERROR, "journal still away at shutdown", closings=len(self._closes))
             self._closes.clear()
 
-    async def _one_by_one(
-        self, opens: list[tuple[Opening, asyncio.Future[Opened]]], closes: list[tuple[Closing, asyncio.Future[bool]]]
-    ) -> None:
+    async def _one_by_one(self, opens: list[Waiting[Opening, Opened]], closes: list[Waiting[Closing, bool]]) -> None:
         """Postgres refused the batch: find the item that it refuses and let the others through."""
         for closing, done in closes:
             try:
-                _answer([], [(closing, done)], await self._commit([], [closing.item()]))
+                await self._commit([], [(closing, done)])
             except (DatabaseUnavailable, TimeoutError):
                 self._closes.append((closing, done))
             except DatabaseRefused as problem:
@@ -227,7 +269,7 @@ class JournalWriter:
                     self._closes.append((replace(closing, row=bare), asyncio.get_running_loop().create_future()))
         for opening, future in opens:
             try:
-                _answer([(opening, future)], [], await self._commit([opening.item()], []))
+                await self._commit([(opening, future)], [])
             except (DatabaseUnavailable, DatabaseRefused, TimeoutError) as problem:
                 log(_logger, logging.ERROR, "opening refused by the journal", sqlstate=getattr(problem, "sqlstate", None))
                 if not future.done():
@@ -243,32 +285,3 @@ def _abandoned(opening: Opening) -> Closing:
         "updated_at": now.isoformat(),
     }
     return Closing(action_id=opening.action_id, type=OUTCOME, at=now, row=row, claim_state=RETRYABLE)
-
-
-def _answer(
-    opens: Iterable[tuple[Opening, asyncio.Future[Opened]]],
-    closes: Iterable[tuple[Closing, asyncio.Future[bool]]],
-    rows: Iterable[DictRow],
-) -> None:
-    by_action = {row["action_id"]: row for row in rows}
-    for opening, future in opens:
-        if future.done():
-            continue
-        row = by_action.get(opening.action_id)
-        if row is None:
-            future.set_exception(JournalUnavailable("the journal gave no answer for this action"))
-            continue
-        future.set_result(
-            Opened(
-                won=row["won"],
-                tool_key=row["tool_key"] or "",
-                holder=row["holder"],
-                state=row["state"],
-                fingerprint=row["fingerprint"] or "",
-                sealed_result=row["sealed_result"],
-                retry_of=row["retry_of"] or "",
-            )
-        )
-    for _, done in closes:
-        if not done.done():
-            done.set_result(True)

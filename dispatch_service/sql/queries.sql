@@ -5,6 +5,7 @@
 insert into dispatch.chain (writer_id, hash, alive_until)
 values (%(writer)s, sha256(convert_to(%(writer)s, 'UTF8')), now() + %(lease)s)
 on conflict (writer_id) do update set alive_until = excluded.alive_until
+returning sequence
 
 -- name: renew_lease
 -- Says that a writing process is alive; its claims stay its own.
@@ -16,11 +17,9 @@ select writer_id, sequence, hash, started_at from dispatch.chain order by writer
 
 -- name: write_journal
 -- One group commit.
-select * from dispatch.write_journal(%(writer)s, %(opens)s::text::jsonb, %(closes)s::text::jsonb, %(again)s, %(window)s)
-
--- name: append_anchor
--- Puts a note of the other chains' heads into this writer's chain.
-select dispatch.append_events(%(writer)s, %(items)s::text::jsonb)
+select length, answers from dispatch.write_journal(
+    %(writer)s, %(ids)s::text[], %(types)s::text[], %(ats)s::timestamptz[], %(bodies)s, %(closes)s::json, %(states)s::json,
+    %(rows)s::json, %(claims)s::json, %(authorizations)s::json, %(known)s, %(rare)s, %(window)s)
 
 -- name: read_claim
 -- A claim as it stands, for a caller that waits for another's outcome.
@@ -88,8 +87,13 @@ limit %(limit)s
 select * from dispatch.action where tenant = %(tenant)s and id = %(id)s
 
 -- name: action_events
--- The history of one action, oldest first.
-select type, at, body, writer_id, sequence, hash from dispatch.event where action_id = %(id)s order by at, sequence
+-- The history of one action, in the order in which it reached the action log.
+select event.type, event.at, event.body, event.writer_id, event.sequence, event.hash
+from dispatch.action
+cross join unnest(action.places) with ordinality as told(place, n)
+join dispatch.event on event.writer_id = split_part(told.place, ':', 1) and event.sequence = split_part(told.place, ':', 2)::bigint
+where action.id = %(id)s
+order by told.n
 
 -- name: changed_actions
 -- Rows that a chain's events touched after a place in it.
