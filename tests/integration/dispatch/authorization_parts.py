@@ -156,7 +156,7 @@ class Parts:
     def history(self, authorization_id: str) -> list[str]:
         """The types of the events of an authorization's action, in order."""
         action_id = self.action(authorization_id)["id"]
-        found = self.rows("select type from dispatch.event where action_id = %s order by written_at, sequence", action_id)
+        found = self.rows("select type from dispatch.event where action_id = %s order by at, sequence", action_id)
         return [row["type"] for row in found]
 
     async def ask(
