@@ -105,7 +105,7 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
         server,
     )
     log = ActionLog(parts.database, parts.keys)
-    action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, realm), server)
+    action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, parts.settler, realm), server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(parts.adapter, parts.tenant), server)
     asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, realm, parts.limit), server)
     health_service_pb2_grpc.add_HealthServiceServicer_to_server(HealthServicer(parts.database, parts.adapter, needed), server)

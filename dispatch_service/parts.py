@@ -36,6 +36,7 @@ from dispatch_service.policy import Policies
 from dispatch_service.principal import Realm
 from dispatch_service.rate_limit import VisitorLimit
 from dispatch_service.settings import DispatchSettings
+from dispatch_service.settling import Settler
 from dispatch_service.slots import SlotIds
 from dispatch_service.tenant import Tenant, read_tenant
 from service_kit.keys import Keyring
@@ -68,6 +69,7 @@ class Parts:
     actions: ActionRegistry
     policies: Policies
     journey: Journey
+    settler: Settler
     authorizations: AuthorizationParts
 
 
@@ -129,6 +131,7 @@ def assemble(settings: DispatchSettings) -> Parts:
         actions=actions,
         policies=policies,
         journey=journey,
+        settler=Settler(database=database, writer=writer, claims=claims, execution=execution, doors=doors, keying=keying),
         authorizations=_authorizations(
             settings,
             database=database,

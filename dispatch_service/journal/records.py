@@ -22,10 +22,10 @@ AUTHORISED, EDITED, DENIED, CANCELLED, EXPIRED, EXECUTING = (
     "expired",
     "executing",
 )
-# How it ends.
-OUTCOME, SETTLED = "outcome", "settled"
-# Not about an action: the heads of other chains.
-ANCHOR = "anchor"
+# How it ends, and what may lie between: another process goes on with it, or an operator has it called again.
+OUTCOME, SETTLED, ADOPTED, RETRIED = "outcome", "settled", "adopted", "retried"
+# Not about an action: the heads of other chains, and where their dropped beginnings ended.
+ANCHOR, CHECKPOINT = "anchor", "checkpoint"
 IN_FLIGHT, RETRYABLE, DONE = "in_flight", "retryable", "done"
 
 

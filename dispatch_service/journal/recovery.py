@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,8 +26,10 @@ from service_kit.keys import BadSeal
 from service_kit.logging import log
 from service_kit.postgres import Database, DatabaseError
 
+Row = Mapping[str, Any]
 _logger = logging.getLogger(__name__)
 _ANCHOR_SECONDS = 60.0
+_NO_ANSWER = "The process that looked this up ended before it had an answer."
 # Long enough for a tool that waits, after a lost reply, before it dares to act again.
 _PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 0.0)
 
@@ -55,6 +57,8 @@ class Recovery:
         self._tool_seconds = tool_seconds
         self._finishing: set[asyncio.Task[None]] = set()
         self._anchored = 0.0
+        # What is anchored already: a chain that has ended is anchored once.
+        self._heads: dict[str, int] = {}
 
     async def run(self) -> None:
         """Work until cancelled; a database that is away is tried again at the next turn."""
@@ -67,18 +71,25 @@ class Recovery:
 
     async def _turn(self) -> None:
         await self._writer.connect()
-        await self._database.fetch_all(
-            QUERIES["renew_lease"], {"writer": self._writer.writer_id, "lease": timedelta(seconds=self._lease)}
-        )
-        for orphan in await self._database.fetch_all(QUERIES["adopt_orphans"], {"writer": self._writer.writer_id}):
-            task = asyncio.create_task(self._finish(orphan))
-            self._finishing.add(task)
-            task.add_done_callback(self._finishing.discard)
-        stranded = {"older_than": timedelta(seconds=self._tool_seconds + 4 * self._lease)}
-        for row in await self._database.fetch_all(QUERIES["stranded_reads"], stranded):
-            self._writer.close(rows.not_carried_out(row["id"], "The process that looked this up ended before it had an answer."))
+        writer = self._writer.writer_id
+        lease = {"writer": writer, "lease": timedelta(seconds=self._lease), "settled": self._writer.settled}
+        await self._database.fetch_all(QUERIES["renew_lease"], lease)
+        await self._adopt(await self._database.fetch_all(QUERIES["adopt"], {"writer": writer}))
         await self._settle()
         await self._anchor()
+
+    async def _adopt(self, left: Sequence[Row]) -> None:
+        """Finish what dead processes left: call claimed actions again, and say of look-ups that nothing came of them."""
+        orphans = [row for row in left if row["claimed"]]
+        if orphans:
+            self._writer.adopted((row["action_id"] for row in orphans), orphans[0]["length"] - len(orphans))
+        for row in left:
+            if not row["claimed"]:
+                self._writer.close(rows.not_carried_out(row["action_id"], _NO_ANSWER))
+                continue
+            task = asyncio.create_task(self._finish(row))
+            self._finishing.add(task)
+            task.add_done_callback(self._finishing.discard)
 
     async def _settle(self) -> None:
         """Settle attempts of which nobody said, when a later one succeeded, that its outcome is theirs: that process died, or
@@ -88,7 +99,7 @@ class Recovery:
             attempt = row.pop("attempt")
             await self._writer.close(rows.settled(attempt, now, {**row, "updated_at": now.isoformat()}))
 
-    async def _finish(self, orphan: dict[str, Any]) -> None:
+    async def _finish(self, orphan: Row) -> None:
         action_id = orphan["action_id"]
         try:
             kept = self._keying.unseal_plan(orphan["sealed_plan"])
@@ -97,6 +108,9 @@ class Recovery:
             kept = None
         answer = await self._repeat(kept, orphan["tool_key"]) if kept is not None else _unknown()
         closing = self._closing(action_id, orphan["tool_key"], kept, answer)
+        if orphan["retry_of"]:
+            # With this the attempts before it are found, and settled once it is known to have succeeded.
+            closing.row["retry_of"] = orphan["retry_of"]
         metrics.RECOVERED.labels(rows.status_of(answer)).inc()
         log(_logger, logging.WARNING, "took over an action", action_id=action_id, status=rows.status_of(answer))
         await self._writer.close(closing)
@@ -145,10 +159,11 @@ class Recovery:
         others = [
             [head["writer_id"], head["sequence"], head["hash"].hex()]
             for head in heads
-            if head["writer_id"] != self._writer.writer_id and head["sequence"]
+            if head["writer_id"] != self._writer.writer_id and head["sequence"] > self._heads.get(head["writer_id"], 0)
         ]
         if others:
             await self._writer.anchor(others)
+            self._heads.update((writer, sequence) for writer, sequence, _ in others)
 
 
 def _speaks_for_the_key(answer: ToolAnswer) -> bool:

@@ -12,6 +12,7 @@ from switchboard.audit.v1 import action_log_service_pb2, action_log_service_pb2_
 from dispatch_service.journal.action_log import ActionLog, Filters, Row
 from dispatch_service.principal import Realm, require_operator
 from dispatch_service.servicers import metadata as metadata_of
+from dispatch_service.settling import Finding, Settler
 from service_kit.contract import validation
 from service_kit.errors import InvalidArgument, NotFound
 
@@ -24,10 +25,11 @@ _SAME_NAME = tuple(name for name in Entry.DESCRIPTOR.fields_by_name if name not 
 
 
 class ActionLogServicer(action_log_service_pb2_grpc.ActionLogServiceServicer):
-    """Lists, shows and streams entries of the operator's own company."""
+    """Lists, shows, streams and settles entries of the operator's own company."""
 
-    def __init__(self, log: ActionLog, realm: Realm) -> None:
+    def __init__(self, log: ActionLog, settler: Settler, realm: Realm) -> None:
         self._log = log
+        self._settler = settler
         self._realm = realm
 
     async def ListActionLog(
@@ -51,7 +53,18 @@ class ActionLogServicer(action_log_service_pb2_grpc.ActionLogServiceServicer):
         """One entry with its history."""
         principal = require_operator(metadata_of.of(context), self._realm)
         _check(request)
-        found = await self._log.entry(principal.tenant, request.id)
+        return await self._entry(principal.tenant, request.id)
+
+    async def SettleAction(self, request: action_log_service_pb2.SettleActionRequest, context: Any) -> Entry:
+        """What an operator found out about an action whose outcome is unknown."""
+        principal = require_operator(metadata_of.of(context), self._realm)
+        _check(request)
+        settlement = action_log_service_pb2.Settlement.Name(request.settlement)
+        await self._settler.settle(request.id, Finding(settlement=settlement, by=principal, notes=request.notes))
+        return await self._entry(principal.tenant, request.id)
+
+    async def _entry(self, tenant: str, action_id: str) -> Entry:
+        found = await self._log.entry(tenant, action_id)
         if found is None:
             raise NotFound("NOT_FOUND", "There is no action by this id.")
         row, events = found

@@ -8,8 +8,8 @@ on conflict (writer_id) do update set alive_until = excluded.alive_until
 returning sequence
 
 -- name: renew_lease
--- Says that a writing process is alive; its claims stay its own.
-update dispatch.chain set alive_until = now() + %(lease)s where writer_id = %(writer)s
+-- Says that a writing process is alive, so that its claims stay its own, and how much of its chain is settled.
+update dispatch.chain set alive_until = now() + %(lease)s, settled = %(settled)s where writer_id = %(writer)s
 
 -- name: chain_heads
 -- Every chain's head, for anchoring, watching and verification.
@@ -25,6 +25,22 @@ select length, answers from dispatch.write_journal(
 -- A claim as it stands, for a caller that waits for another's outcome.
 select state, sealed_result, action_id, fingerprint from dispatch.claim where action_id = %(action_id)s
 
+-- name: hold_chain
+-- Keeps a chain for the transaction: what it will write comes next in it.
+select from dispatch.chain where writer_id = %(writer)s for update
+
+-- name: hold_action
+-- How an action stands, and so it stays for the transaction.
+select status from dispatch.action where tenant = %(tenant)s and id = %(id)s for update
+
+-- name: hold_claim
+-- The claim that an action holds, for the transaction.
+select state, tool_key, retry_of, sealed_plan from dispatch.claim where action_id = %(id)s for update
+
+-- name: begin_again
+-- Puts a claim in flight again, for a call that an operator wants.
+update dispatch.claim set state = 'in_flight', owner = %(writer)s where action_id = %(id)s
+
 -- name: unsettled_attempts
 -- The attempts under one claim, back from a given one, whose outcome is not known.
 with recursive attempts as (
@@ -34,18 +50,9 @@ with recursive attempts as (
 )
 select id from attempts where status = 'OUTCOME_UNKNOWN'
 
--- name: adopt_orphans
--- Takes over claims whose owner's lease ran out. Each orphan goes to one adopter.
-update dispatch.claim set owner = %(writer)s
-where (tenant, actor, action, key_hash) in (
-    select held.tenant, held.actor, held.action, held.key_hash
-    from dispatch.claim as held
-    join dispatch.chain on chain.writer_id = held.owner
-    where held.state = 'in_flight' and chain.alive_until < now()
-    for update of held skip locked
-    limit 50
-)
-returning action_id, tool_key, sealed_plan, created_at
+-- name: adopt
+-- Takes over what processes whose lease ran out left under way. Each orphan goes to one adopter.
+select * from dispatch.adopt(%(writer)s, 50)
 
 -- name: known_by_now
 -- Attempts whose outcome is not known although a later one under the same claim was carried out: it is theirs, too.
@@ -58,14 +65,6 @@ with recursive later as (
 select later.attempt, action.status, action.external_id, action.vendor_reference
 from later join dispatch.action on action.id = later.id
 where action.status = 'SUCCEEDED'
-limit 50
-
--- name: stranded_reads
--- Actions without a claim (reads) that a dead process left executing.
-select action.id, action.created_at
-from dispatch.action
-where action.status = 'EXECUTING' and action.created_at < now() - %(older_than)s
-  and not exists (select 1 from dispatch.claim where claim.action_id = action.id)
 limit 50
 
 -- name: list_actions
