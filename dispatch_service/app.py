@@ -69,10 +69,10 @@ async def serve(settings: DispatchSettings) -> None:
     finally:
         for task in background:
             task.cancel()
-        await parts.journey.finish()
+        # Whatever is being carried out has an outcome to write: the writer ends last.
+        await asyncio.gather(parts.journey.finish(), *background, return_exceptions=True)
         parts.writer.stop()
         await writing
-        await asyncio.gather(*background, return_exceptions=True)
         await parts.adapter.close()
         await parts.database.close()
 

@@ -27,12 +27,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """An action whose intent is durable. `claimed` says whether it holds an idempotency key, `retry_of` what it repeats."""
+    """An action whose intent is durable. `claimed` says whether it holds an idempotency key, `retry_of` which action it repeats,
+    `repeated` that an attempt of its own may have reached the tool before."""
 
     action_id: str
     tool_key: str
     claimed: bool
     retry_of: str = ""
+    repeated: bool = False
 
 
 class Execution:
@@ -58,6 +60,9 @@ class Execution:
     async def carry_out(self, kept: KeptPlan, intent: Intent) -> Result:
         """Call the tool, journal the outcome and return the answer. Whatever happens to the tool is in the answer."""
         answer = await self._call_tool(kept, intent.tool_key)
+        if intent.repeated and not answer.from_tool:
+            # That this attempt came to nothing says nothing of the one before it.
+            answer = replace(answer, possible_effect=True, retryable=True)
         result = self._result(kept, intent, answer)
         durable = await self._record(kept, intent, answer, result)
         if intent.claimed and not durable and not answer.succeeded:

@@ -16,6 +16,7 @@ from switchboard.tool.v1 import tool_service_pb2
 from dispatch_service.call import Call, Plan, Refusal, ToolAnswer
 from dispatch_service.journal import records
 from dispatch_service.keying import Keying
+from dispatch_service.principal import Principal
 from service_kit.contract.fields import plan_for
 from service_kit.contract.redact import redact
 from service_kit.contract.text import one_line
@@ -34,7 +35,7 @@ def intent(
 ) -> records.Opening:
     """A tool is about to be called. `decision` is what policy was asked and said; it stays in the event."""
     action_id = records.new_action_id()
-    row = _received(call, action_id) | _planned(plan, policy_ids, keying) | {"status": "EXECUTING"}
+    row = _received(call, action_id) | _planned(call, plan, policy_ids, keying) | {"status": "EXECUTING"}
     return records.Opening(
         action_id=action_id, type=records.INTENT, at=call.received_at, row=row, claim=claim, details=_details(decision)
     )
@@ -54,7 +55,7 @@ def pending(
     action_id = str(authorization.get("action_id") or records.new_action_id())
     row = (
         _received(call, action_id)
-        | _planned(plan, policy_ids, keying)
+        | _planned(call, plan, policy_ids, keying)
         | {"status": "PENDING_AUTHORIZATION", "authorization_id": authorization["id"]}
     )
     return records.Opening(
@@ -182,14 +183,20 @@ def vendor_reference(plan: Plan, answer: ToolAnswer) -> str:
     return one_line(str(answer.result.get(secret, ""))[:200]) if secret else ""
 
 
-def _planned(plan: Plan, policy_ids: Sequence[str], keying: Keying) -> dict[str, Any]:
+def _planned(call: Call, plan: Plan, policy_ids: Sequence[str], keying: Keying) -> dict[str, Any]:
     return {
         "mcp_tool": plan.tool.name if plan.tool else "",
         "server": plan.tool.server if plan.tool else "",
         "input_hash": keying.hash(plan.arguments),
         "policy_ids": list(policy_ids),
-        "scope": {name: ", ".join(values) for name, values in plan.scope.items()},
+        "scope": _scope(call.principal) | {name: ", ".join(values) for name, values in plan.scope.items()},
     }
+
+
+def _scope(principal: Principal) -> dict[str, str]:
+    """Whose data the caller is limited to, as far as the token says; what the arguments name goes before it."""
+    limits = {"owner": principal.owner, "resident": principal.resident}
+    return {name: value for name, value in limits.items() if value}
 
 
 def _details(decision: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -210,6 +217,7 @@ def _received(call: Call, action_id: str, broken: set[str] | None = None) -> dic
         "redactions": redactions,
         "correlation_id": call.correlation_id,
         "client": dict(call.client),
+        "scope": _scope(call.principal),
         "created_at": call.received_at.isoformat(),
         "updated_at": call.received_at.isoformat(),
     }

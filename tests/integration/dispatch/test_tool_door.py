@@ -172,7 +172,7 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     assert looked["error"]["code"] == "INVALID_ARGUMENT"
 
 
-@pytest.mark.requirement("S3.8", "S3.9", "S3.10")
+@pytest.mark.requirement("S3.8")
 @pytest.mark.parametrize(
     "arguments",
     [{"buildingId": "b-2"}, {"ownerId": "o-2"}, {"residentId": "r-2"}, {"organizationId": "other"}, {"createdByUserId": "u-2"}],
@@ -223,3 +223,55 @@ async def test_the_listing_is_what_the_caller_may_do_with_what_it_would_meet(
     assert domain["description"]
     assert {action["name"]: action["permission"] for action in domain["actions"]}["cancel"] == "soft_limit"
     assert all(action["parameters"]["type"] == "object" for action in domain["actions"])
+
+
+@pytest.mark.requirement("S3.19", "S4.23")
+async def test_the_log_says_who_did_what_to_whose_data_when_and_with_what_result(
+    proving_dispatch: DispatchProcess, proving: ProvingServer
+) -> None:
+    owner = caller("owner", subject="u-1", tier="T1", appOwnerId="o-1", buildingIds=["b-1"])
+    answer = await call(proving_dispatch, "note", {"thingId": "t-1", "text": "for Zimmermann", "buildingId": "b-1"}, owner)
+    [row] = proving_dispatch.rows("select * from dispatch.action where correlation_id = %s", answer["correlationId"])
+    assert (row["mcp_tool"], row["server"], row["actor"], row["tier"]) == ("proving.note", "proving", "u-1", "T1")
+    assert row["scope"] == {"owner": "o-1", "building": "b-1"}
+    assert row["status"] == "SUCCEEDED"
+    assert row["latency_ms"] >= 0
+    assert row["input_hash"].startswith("hmac-sha256:")
+    assert row["output_hash"].startswith("hmac-sha256:")
+    assert row["redactions"] == ["text"]
+    assert row["policy_ids"] == ["proving.callers"]
+
+
+@pytest.mark.requirement("S3.13", "S3.14", "S3.15", "S3.16")
+async def test_a_typed_call_says_each_published_code_as_its_own_status(
+    proving_dispatch: DispatchProcess, proving: ProvingServer, proving_messages: ModuleType
+) -> None:
+    note, look = proving_messages.NoteRequest, proving_messages.LookRequest
+    key = ("idempotency-key", "k-c")
+    await typed(proving_dispatch, proving_messages, "Note", note(thing_id="t-1", text="one"), *OPERATOR, key)
+    expected = [
+        ("FORBIDDEN", grpc.StatusCode.PERMISSION_DENIED, "Look", look(thing_id="t-1"), caller("stranger")),
+        ("MISSING_FIELDS", grpc.StatusCode.INVALID_ARGUMENT, "Look", look(), OPERATOR),
+        ("INVALID_ARGUMENT", grpc.StatusCode.INVALID_ARGUMENT, "Look", look(thing_id="x" * 101), OPERATOR),
+        ("NOT_FOUND", grpc.StatusCode.NOT_FOUND, "Look", look(thing_id="t-404"), OPERATOR),
+        ("CONFLICT", grpc.StatusCode.ABORTED, "Note", note(thing_id="t-1", text="two"), (*OPERATOR, key)),
+    ]
+    for code, status, method, request, metadata in expected:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await typed(proving_dispatch, proving_messages, method, request, *metadata)
+        assert refused.value.code() is status, code
+        assert details_of(refused.value)[0].reason == code
+
+
+async def test_a_tool_server_that_is_down_is_said_to_be_down_and_a_lost_reply_to_be_unknown(
+    proving_dispatch: DispatchProcess, proving: ProvingServer, proving_messages: ModuleType
+) -> None:
+    proving.switch("send", "drop_after")
+    request = proving_messages.SendRequest(to="a@example.org", text="hello")
+    with pytest.raises(grpc.aio.AioRpcError) as lost:
+        await typed(proving_dispatch, proving_messages, "Send", request, *OPERATOR)
+    assert (lost.value.code(), details_of(lost.value)[0].reason) == (grpc.StatusCode.UNKNOWN, "OUTCOME_UNKNOWN")
+    proving.kill()
+    with pytest.raises(grpc.aio.AioRpcError) as down:
+        await typed(proving_dispatch, proving_messages, "Look", proving_messages.LookRequest(thing_id="t-1"), *OPERATOR)
+    assert (down.value.code(), details_of(down.value)[0].reason) == (grpc.StatusCode.UNAVAILABLE, "INTEGRATION_DOWN")
