@@ -95,6 +95,6 @@ def new_order(chance: random.Random) -> Order:
         payload["problemSummary"] = "It hums"
     elif chance.random() < 0.3:
         payload["preferred"] = {"date1": open_day(chance.randint(7, 60))}
-    body = {"action": action, "payload": payload, "context": {"threadId": thread}, "idempotencyKey": key}
+    body = {"action": action, "payload": payload, "context": {"threadId": thread, "sessionId": thread}, "idempotencyKey": key}
     manner = chance.choices(list(_MANNERS), list(_MANNERS.values()))[0]
     return Order(action=action, key=key, thread=thread, name=name, manner=manner, body=body)
