@@ -104,6 +104,9 @@ class Journey:
             except Refusal as refusal:
                 return await self._refuse(door, call, refusal)
         except JournalUnavailable as problem:
+            if problem.uncertain:
+                # Unavailable all the same, as when the front door loses an answer.
+                raise Unavailable("OUTCOME_UNKNOWN", "The journal did not answer. Try again with the same key.") from problem
             raise Unavailable("INTEGRATION_DOWN", "The journal cannot be written, so nothing was called. Try again.") from problem
 
     async def _walk(self, door: Door, call: Call) -> Result:

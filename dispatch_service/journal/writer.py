@@ -45,7 +45,12 @@ Waiting: TypeAlias = tuple[Written, asyncio.Future[Said]]
 
 
 class JournalUnavailable(Exception):
-    """The journal cannot be written now. Nothing was called and nothing will be."""
+    """The journal cannot be written now. Nothing was called and nothing will be, unless it is `uncertain`: the answer to a commit
+    was lost, and should this process end before it has taken back what may be in it, another one carries it out."""
+
+    def __init__(self, message: str, *, uncertain: bool = False) -> None:
+        super().__init__(message)
+        self.uncertain = uncertain
 
 
 class JournalWriter:
@@ -67,6 +72,8 @@ class JournalWriter:
         self._under_way: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._connecting = asyncio.Lock()
+        # Whether the last commit can have reached Postgres.
+        self._sent = False
         self._stopping = False
 
     async def open(self, opening: Opening) -> Opened:
@@ -179,11 +186,13 @@ class JournalWriter:
             written = batch.parameters([opening for opening, _ in opens], [closing for closing, _ in closes])
         except TypeError as problem:
             raise DatabaseRefused("an event is not JSON", None) from problem
+        self._sent = False
         async with translated(), asyncio.timeout(self._timeout):
             if not self.connected:
                 await self.connect()
             if self._connection is None:
                 raise DatabaseUnavailable("no connection")
+            self._sent = True
             cursor = await self._connection.execute(
                 _WRITE,
                 {
@@ -224,16 +233,12 @@ class JournalWriter:
             if not done.done():
                 done.set_result(False)
         self._closes.extendleft(reversed(closes))
-        waiting = [*opens, *self._opens]
-        self._opens.clear()
+        waiting, self._opens = self._opens, deque()
+        for opening, future in opens:
+            self._give_up(opening, future)
         for _, future in waiting:
             if not future.done():
                 future.set_exception(JournalUnavailable("the journal cannot be written"))
-        # The commit may have happened although its answer was lost: what it took in is then closed as not carried out.
-        self._under_way.update((opening.action_id, self._length) for opening, _ in opens if opening.claim)
-        self._closes.extend(
-            (_abandoned(opening), asyncio.get_running_loop().create_future()) for opening, _ in opens if opening.claim
-        )
         if self._lost is None:
             self._lost = self._length
         if not self._stopping:
@@ -245,6 +250,18 @@ class JournalWriter:
             # On shutdown one more attempt is all there is time for.
             log(_logger, logging.ERROR, "journal still away at shutdown", closings=len(self._closes))
             self._closes.clear()
+
+    def _give_up(self, opening: Opening, future: asyncio.Future[Opened]) -> None:
+        """Tell whoever waits that an opening of the last commit is not to be.
+
+        Where the commit may have happened although its answer was lost, what it took in is closed as not carried out.
+        """
+        uncertain = self._sent and opening.claim is not None
+        if not future.done():
+            future.set_exception(JournalUnavailable("the journal cannot be written", uncertain=uncertain))
+        if uncertain:
+            self._under_way[opening.action_id] = self._length
+            self._closes.append((_abandoned(opening), asyncio.get_running_loop().create_future()))
 
     async def _one_by_one(self, opens: list[Waiting[Opening, Opened]], closes: list[Waiting[Closing, bool]]) -> None:
         """Postgres refused the batch: find the item that it refuses and let the others through."""
@@ -270,10 +287,12 @@ class JournalWriter:
         for opening, future in opens:
             try:
                 await self._commit([(opening, future)], [])
-            except (DatabaseUnavailable, DatabaseRefused, TimeoutError) as problem:
-                log(_logger, logging.ERROR, "opening refused by the journal", sqlstate=getattr(problem, "sqlstate", None))
+            except DatabaseRefused as problem:
+                log(_logger, logging.ERROR, "opening refused by the journal", sqlstate=problem.sqlstate)
                 if not future.done():
                     future.set_exception(JournalUnavailable("the opening was refused"))
+            except (DatabaseUnavailable, TimeoutError):
+                self._give_up(opening, future)
 
 
 def _abandoned(opening: Opening) -> Closing:

@@ -142,3 +142,34 @@ async def test_a_new_use_of_a_key_that_was_made_up_settles_no_earlier_one(dispat
     assert len({call.idempotency_key for call in adapter[0].calls}) == 2
     first, second = dispatch.rows("select status, retry_of from dispatch.action order by created_at")
     assert (first["status"], second["status"], second["retry_of"]) == ("OUTCOME_UNKNOWN", "SUCCEEDED", "")
+
+
+async def test_an_intent_that_may_have_been_written_is_not_said_to_come_to_nothing(
+    dispatch: DispatchProcess, adapter: Adapter
+) -> None:
+    """Should the process end before it has taken it back, another one carries it out."""
+    await dispatch.click(BOOK, booking(), key="before")
+    doors = Doors(dispatch)
+    holder = psycopg.connect(dispatch.database.owner_url)
+    holder.execute("select 1 from dispatch.chain for update")
+    click = asyncio.create_task(dispatch.click(BOOK, booking(), key="click-1"))
+    held_up = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'write_journal'"
+    await until(lambda: bool(dispatch.rows(held_up)))
+    doors.shut()
+    holder.close()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await click
+    doors.shut(shut=False)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert ("x-switchboard-error-code", "OUTCOME_UNKNOWN") in tuple(caught.value.trailing_metadata() or ())
+
+    async def books() -> bool:
+        try:
+            return bool((await dispatch.click(BOOK, booking(), key="click-1"))["ok"])
+        except grpc.aio.AioRpcError:
+            return False
+
+    async with asyncio.timeout(20):
+        while not await books():
+            pass
+    assert len(adapter[0].calls) == 2
