@@ -16,7 +16,7 @@ STATED = frozenset({"REJECTED", "SUCCEEDED", "FAILED", "OUTCOME_UNKNOWN"})
 # What the journal may say at the end of an action of which a client was told this. An unknown outcome may have become known.
 _AGREES = {
     "ok": frozenset({"SUCCEEDED"}),
-    "OUTCOME_UNKNOWN": frozenset({"OUTCOME_UNKNOWN", "SUCCEEDED", "FAILED"}),
+    "OUTCOME_UNKNOWN": STATED,
     "INTEGRATION_DOWN": frozenset({"FAILED", "REJECTED"}),
     "CONFLICT": frozenset({"REJECTED"}),
 }
@@ -31,6 +31,8 @@ class Reckoning:
     replies: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     effects: Counter[str] = field(default_factory=Counter)
+    # Conversations that end in doubt, by whether there is an effect: of those who never asked again, both are to be expected.
+    doubts: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
     # The conversations that findings are about.
     threads: list[str] = field(default_factory=list)
@@ -46,6 +48,8 @@ def reckon(orders: Sequence[Order], entries: Sequence[Entry], effects: Sequence[
         reckoning.statuses[entry.status] += 1
     for order in orders:
         reckoning.orders[order.manner.value] += 1
+        if any(action.status == "OUTCOME_UNKNOWN" for action in actions[order.thread]):
+            reckoning.doubts["it was done" if made[order.name] else "it was not done"] += 1
         reckoning.replies.update(reply.label for reply in order.replies)
         findings = [
             *_replies_against_journal(order, told),
@@ -101,6 +105,8 @@ def _effects_against_both(order: Order, actions: list[Entry], made: int) -> Iter
         yield f"was told that it is done, and has {made} effects"
     if "SUCCEEDED" in statuses and made != 1:
         yield f"is on record as done, and has {made} effects"
+    if order.settled and "OUTCOME_UNKNOWN" in statuses:
+        yield "is on record as unknown, and its visitor knows: it is not in doubt"
     if made and not statuses & {"SUCCEEDED", "OUTCOME_UNKNOWN"}:
         yield f"has an effect and is on record as {', '.join(sorted(statuses)) or 'nothing'}"
     if "SUCCEEDED" in statuses and "OUTCOME_UNKNOWN" in statuses:

@@ -25,6 +25,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from _rows("orders", reckoning.orders)
     yield from _rows("replies", reckoning.replies)
     yield from _rows("actions", reckoning.statuses)
+    yield from _rows("in doubt", reckoning.doubts)
     yield from _rows("effects", reckoning.effects)
     yield _row("effects", "duplicates", reckoning.duplicates)
     yield f"  {'verify-log':<11} {outcome.verify_says.splitlines()[-1] if outcome.verify_says else 'said nothing'}"
