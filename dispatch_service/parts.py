@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from dispatch_service.actions import ActionRegistry, ActionWithAnswer, availability, booking, estimate, flow
 from dispatch_service.actions.wishes import Wishes
@@ -28,6 +29,7 @@ from dispatch_service.execution import Execution
 from dispatch_service.flows import FlowStore
 from dispatch_service.journal.claims import ClaimReader
 from dispatch_service.journal.recovery import Recovery
+from dispatch_service.journal.retention import maintain
 from dispatch_service.journal.writer import JournalWriter
 from dispatch_service.journey import Journey
 from dispatch_service.keying import Keying
@@ -152,7 +154,8 @@ def _authorizations(
     )
     executor = Executor(database=database, store=store, history=history, redecide=carrying, carrier=carrying, keying=keying)
     upkeep = Upkeep(store=store, decisions=decisions, kept_days=settings.authorization_kept_days)
-    return AuthorizationParts(store=store, grants=grants, decisions=decisions, work=Work(queue, executor=executor, upkeep=upkeep))
+    work = Work(queue, executor=executor, upkeep=upkeep, hourly=[partial(maintain, database, settings)])
+    return AuthorizationParts(store=store, grants=grants, decisions=decisions, work=work)
 
 
 def action_registry(

@@ -36,6 +36,18 @@ class DispatchSettings(TlsSettings):
     authorization_kept_days: float = Field(
         default=30.0, gt=0, description="How long the result of a call that a person allowed can be asked for, in days."
     )
+    journal_retention_months: int = Field(
+        default=24, ge=1, description="How many whole months of the journal are kept besides the present one."
+    )
+    key_retention_days: float = Field(
+        default=30.0, ge=1, description="How long an idempotency key is remembered with its answer, in days."
+    )
+    draft_retention_days: float = Field(
+        default=30.0, gt=0, description="How long the draft of a guided booking is kept after its last step, in days."
+    )
+    asset_retention_days: float = Field(
+        default=30.0, gt=0, description="How long an uploaded picture is kept that no request names, in days."
+    )
     asset_bytes: int = Field(default=5 * 1024 * 1024, gt=0, description="Largest picture that is taken, in bytes.")
     people_issuer: str = Field(
         default="https://switchboard.local/people",

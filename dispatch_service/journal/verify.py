@@ -1,9 +1,10 @@
-"""Recomputes the journal: every chain from its beginning, every anchor, and the action log from its events.
+"""Recomputes the journal: every chain from where it begins, every anchor, every checkpoint, and the action log from its events.
 
-Above: `switchboard verify-log`. Below: the event, chain and action tables, read in one snapshot.
+Above: `switchboard verify-log`. Below: `verify_actions`, and the event, chain and checkpoint tables, read in one snapshot.
 
-A changed, deleted, inserted or reordered event breaks its chain at that place. An end that was cut off disagrees with the chain's
-head, or with an anchor that another chain holds. A changed row of the action log disagrees with its events.
+A changed, deleted, inserted or reordered event breaks its chain at that place. An end that was cut off disagrees with the
+chain's head, or with an anchor that another chain holds. A beginning that was dropped is one that the chain `retention` tells
+of, and what follows goes on from its hash.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -20,10 +21,13 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from dispatch_service.journal import QUERIES
-from dispatch_service.journal.records import ANCHOR
+from dispatch_service.journal.records import ANCHOR, CHECKPOINT
+from dispatch_service.journal.verify_actions import verify_actions
 
-Head = tuple[int, bytes]
-_EVENTS_AT_ONCE = 5_000
+# Where a chain stands: its length and its hash.
+Mark = tuple[int, bytes]
+_EVENTS_AT_ONCE = 2_000
+_RETENTION = "retention"
 
 
 @dataclass(kw_only=True)
@@ -37,56 +41,59 @@ class Findings:
 
 
 @dataclass(kw_only=True)
-class _Anchor:
-    holder: str
-    writer: str
-    sequence: int
-    hash: bytes
+class _Told:
+    """What events say about chains: (where it is said, chain, mark)."""
+
+    anchors: list[tuple[str, str, Mark]] = field(default_factory=list)
+    dropped: dict[str, Mark] = field(default_factory=dict)
+    ended: dict[str, Mark] = field(default_factory=dict)
 
 
 def verify(url: str) -> Findings:
     """Verify the whole journal behind `url`. Raises psycopg.OperationalError where the database cannot be reached."""
-    findings = Findings()
-    rows: dict[str, dict[str, Any]] = {}
-    anchors: list[_Anchor] = []
+    findings, told = Findings(), _Told()
     with psycopg.connect(url, row_factory=dict_row) as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
-        heads = connection.execute(QUERIES["chain_heads"].encode()).fetchall()
-        wanted = {head["writer_id"]: (head["sequence"], head["hash"]) for head in heads}
-        for writer, head in wanted.items():
-            _verify_chain(connection, writer, head, findings=findings, rows=rows, anchors=anchors)
-        _verify_anchors(connection, wanted, anchors, findings)
-        _verify_actions(connection, rows, findings)
-    findings.chains = len(wanted)
+        heads = _marks(connection, "chain_heads")
+        starts = _marks(connection, "checkpoints")
+        for writer, head in heads.items():
+            _verify_chain(connection, writer, starts.get(writer), head, findings=findings, told=told)
+        findings.chains = len(heads)
+        _verify_strays(connection, findings)
+        _verify_checkpoints(heads, starts, told, findings)
+        _verify_anchors(connection, heads, starts, told, findings)
+        findings.actions = verify_actions(connection, starts, findings.problems)
     return findings
 
 
+def _marks(connection: psycopg.Connection[DictRow], query: str) -> dict[str, Mark]:
+    found = connection.execute(QUERIES[query].encode()).fetchall()
+    return {row["writer_id"]: (row["sequence"], row["hash"]) for row in found}
+
+
 def _verify_chain(
-    connection: psycopg.Connection[DictRow],
-    writer: str,
-    head: Head,
-    *,
-    findings: Findings,
-    rows: dict[str, dict[str, Any]],
-    anchors: list[_Anchor],
+    connection: psycopg.Connection[DictRow], writer: str, start: Mark | None, head: Mark, *, findings: Findings, told: _Told
 ) -> None:
-    running = hashlib.sha256(writer.encode()).digest()
-    expected = 1
+    expected, running = start or (0, hashlib.sha256(writer.encode()).digest())
+    last: datetime | None = None
     for event in _events(connection, writer):
         findings.events += 1
         name = f"chain {writer} event {event['sequence']} (action {event['action_id'] or 'none'})"
-        if event["sequence"] != expected:
-            findings.problems.append(f"{name}: events {expected} to {event['sequence'] - 1} are missing before it")
+        if event["sequence"] <= expected:
+            findings.problems.append(f"{name}: it was inserted, or stands there twice")
+            continue
+        if event["sequence"] != expected + 1:
+            findings.problems.append(f"{name}: events {expected + 1} to {event['sequence'] - 1} are missing before it")
         running = hashlib.sha256(running + event["body"].encode()).digest()
         if not hmac.compare_digest(running, event["hash"]):
             findings.problems.append(f"{name}: it, or one before it, was changed, inserted or moved")
             # Go on from what is stored, so that one change is one finding.
             running = event["hash"]
-        _apply(event, name, findings, rows, anchors)
-        expected = event["sequence"] + 1
-    if (expected - 1, running) != head:
+        last = _read(event, name, last, findings, told)
+        expected = event["sequence"]
+    if (expected, running) != head:
         findings.problems.append(
-            f"chain {writer}: its end was cut off or its head changed (at event {expected - 1}, head says {head[0]})"
+            f"chain {writer}: its end was cut off or its head changed (at event {expected}, head says {head[0]})"
         )
 
 
@@ -97,62 +104,69 @@ def _events(connection: psycopg.Connection[DictRow], writer: str) -> Iterator[Di
         yield from cursor
 
 
-def _apply(event: DictRow, name: str, findings: Findings, rows: dict[str, dict[str, Any]], anchors: list[_Anchor]) -> None:
-    """Take an event's body into the projection, and see that its columns say the same."""
+def _read(event: DictRow, name: str, last: datetime | None, findings: Findings, told: _Told) -> datetime:
+    """See that an event's columns say what its body says, and take note of what it says about chains."""
     try:
-        body = orjson.loads(event["body"])
+        body: dict[str, Any] = orjson.loads(event["body"])
         said = (body["action"], body["type"], datetime.fromisoformat(body["at"]))
-        row = dict(body["row"])
+        # Before there was a time of writing, it was the latest time that the chain had seen.
+        written = datetime.fromisoformat(body["written"]) if "written" in body else max(said[2], last or said[2])
+        if body["type"] == ANCHOR:
+            told.anchors.extend((name, writer, _mark(mark)) for writer, *mark in body["row"]["heads"])
+        if body["type"] == CHECKPOINT and event["writer_id"] == _RETENTION:
+            told.dropped.update((writer, _mark(mark)) for writer, *mark in body["row"]["checkpoints"])
+            told.ended.update((writer, _mark(mark)) for writer, *mark in body["row"]["ended"])
     except (ValueError, KeyError, TypeError):
         findings.problems.append(f"{name}: its body cannot be read")
-        return
-    if said != (event["action_id"], event["type"], event["at"]):
+        return last or datetime.min.replace(tzinfo=UTC)
+    if said != (event["action_id"], event["type"], event["at"]) or written != event["written_at"]:
         findings.problems.append(f"{name}: its columns differ from what was hashed")
-    if body["type"] == ANCHOR:
-        anchors.extend(
-            _Anchor(holder=name, writer=writer, sequence=sequence, hash=bytes.fromhex(digest))
-            for writer, sequence, digest in row["heads"]
-        )
-        return
-    # Events of one action may lie in several chains: a replica that recovers writes into its own. Later ones count.
-    kept = rows.setdefault(body["action"], {})
-    for column, value in row.items():
-        if column not in kept or kept[column][0] <= said[2]:
-            kept[column] = (said[2], value)
+    return max(written, last or written)
+
+
+def _mark(told: list[Any]) -> Mark:
+    sequence, digest = told
+    return int(sequence), bytes.fromhex(digest)
+
+
+def _verify_strays(connection: psycopg.Connection[DictRow], findings: Findings) -> None:
+    for row in connection.execute(QUERIES["verify_strays"].encode()):
+        findings.problems.append(f"chain {row['writer_id']}: it has {row['events']} events and no head")
+
+
+def _verify_checkpoints(heads: dict[str, Mark], starts: dict[str, Mark], told: _Told, findings: Findings) -> None:
+    """A beginning may be missing only where the chain of retention says so, with the same hash."""
+    for writer, start in starts.items():
+        if told.dropped.get(writer) != start:
+            findings.problems.append(f"chain {writer}: nothing tells that its events up to {start[0]} were dropped")
+    for writer, mark in told.dropped.items():
+        gone = writer not in heads and writer not in told.ended
+        if gone or (writer in heads and starts.get(writer, (0, b""))[0] < mark[0]):
+            findings.problems.append(f"chain {writer}: its checkpoint at event {mark[0]} is gone")
 
 
 def _verify_anchors(
-    connection: psycopg.Connection[DictRow], heads: dict[str, Head], anchors: list[_Anchor], findings: Findings
+    connection: psycopg.Connection[DictRow],
+    heads: dict[str, Mark],
+    starts: dict[str, Mark],
+    told: _Told,
+    findings: Findings,
 ) -> None:
-    for anchor in anchors:
-        found = connection.execute(
-            "select hash from dispatch.event where writer_id = %s and sequence = %s", (anchor.writer, anchor.sequence)
-        ).fetchone()
-        if anchor.writer not in heads or found is None:
-            findings.problems.append(
-                f"{anchor.holder}: it anchors event {anchor.sequence} of chain {anchor.writer}, which is gone"
-            )
-        elif found["hash"] != anchor.hash:
-            findings.problems.append(f"{anchor.holder}: it anchors another event {anchor.sequence} of chain {anchor.writer}")
-
-
-def _verify_actions(connection: psycopg.Connection[DictRow], rows: dict[str, dict[str, Any]], findings: Findings) -> None:
-    with connection.cursor("verify_actions") as cursor:
-        cursor.itersize = _EVENTS_AT_ONCE
-        cursor.execute(QUERIES["verify_actions"].encode())
-        for action in cursor:
-            findings.actions += 1
-            expected = rows.pop(action["id"], None)
-            if expected is None:
-                findings.problems.append(f"action {action['id']}: no event tells of it")
-                continue
-            differing = [name for name, (_, value) in expected.items() if not _same(action.get(name), value)]
-            if differing:
-                findings.problems.append(f"action {action['id']}: {', '.join(sorted(differing))} differ from its events")
-    findings.problems.extend(f"action {missing}: its row is gone from the action log" for missing in rows)
-
-
-def _same(stored: Any, told: Any) -> bool:
-    if isinstance(stored, datetime):
-        return isinstance(told, str) and stored == datetime.fromisoformat(told)
-    return bool(stored == told)
+    wanted = [
+        (name, writer, mark)
+        for name, writer, mark in told.anchors
+        if mark[0] > starts.get(writer, (0, b""))[0] and mark[0] > told.ended.get(writer, (0, b""))[0]
+    ]
+    found = {
+        (row["writer_id"], row["sequence"]): row["hash"]
+        for row in connection.execute(
+            QUERIES["verify_places"].encode(),
+            {"writers": [writer for _, writer, _ in wanted], "sequences": [mark[0] for _, _, mark in wanted]},
+        )
+    }
+    for name, writer, (sequence, digest) in wanted:
+        stored = found.get((writer, sequence))
+        if stored is None or writer not in heads:
+            findings.problems.append(f"{name}: it anchors event {sequence} of chain {writer}, which is gone")
+        elif stored != digest:
+            findings.problems.append(f"{name}: it anchors another event {sequence} of chain {writer}")

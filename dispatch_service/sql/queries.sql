@@ -106,13 +106,73 @@ from (
 join dispatch.action on action.id = changed.action_id
 order by changed.last_sequence
 
+-- name: checkpoints
+-- Where the dropped beginning of each chain ends.
+select writer_id, sequence, hash from dispatch.checkpoint order by writer_id
+
 -- name: verify_events
 -- A chain from its beginning, for verification.
-select sequence, action_id, type, at, body, hash from dispatch.event where writer_id = %(writer)s order by sequence
+select writer_id, sequence, action_id, type, at, written_at, body, hash from dispatch.event
+where writer_id = %(writer)s order by sequence
+
+-- name: verify_strays
+-- Events of chains that have no head.
+select writer_id, count(*) as events from dispatch.event
+where not exists (select 1 from dispatch.chain where chain.writer_id = event.writer_id)
+group by writer_id order by writer_id
+
+-- name: verify_places
+-- Events by their places, for verification.
+select event.writer_id, event.sequence, event.action_id, event.body, event.hash
+from unnest(%(writers)s::text[], %(sequences)s::bigint[]) as place(writer_id, sequence)
+join dispatch.event on event.writer_id = place.writer_id and event.sequence = place.sequence
 
 -- name: verify_actions
--- The whole projection, for verification.
-select * from dispatch.action order by id
+-- The whole action log, for verification.
+select * from dispatch.action
+
+-- name: verify_untold
+-- Events of which the action log does not know; `known` where it knows the action.
+select event.writer_id, event.sequence, event.action_id, action.id is not null as known
+from dispatch.event left join dispatch.action on action.id = event.action_id
+where event.action_id <> ''
+  and (action.id is null or (event.writer_id || ':' || event.sequence) <> all (action.places))
+order by event.writer_id, event.sequence
+
+-- name: make_partitions
+-- Partitions of the journal for this month and those ahead.
+select * from dispatch.make_partitions(%(ahead)s)
+
+-- name: prune_month
+-- Drops the oldest month of the journal that ended before a time; one call drops one month.
+select month, events, actions from dispatch.prune_month(%(before)s)
+
+-- name: drop_keys
+-- Forgets old idempotency keys, with the answers kept by them. One that is in use is kept.
+with removed as (
+    delete from dispatch.claim where created_at < now() - %(age)s and state <> 'in_flight' returning 1
+)
+select count(*) as removed from removed
+
+-- name: drop_drafts
+-- Forgets guided bookings that nobody went on with.
+with removed as (
+    delete from dispatch.booking_flow where updated_at < now() - %(age)s returning 1
+)
+select count(*) as removed from removed
+
+-- name: drop_assets
+-- Forgets uploaded pictures that no action of their conversation names.
+with removed as (
+    delete from dispatch.asset
+    where created_at < now() - %(age)s
+      and not exists (
+          select 1 from dispatch.action
+          where action.thread_id = asset.thread_id and action.tenant = asset.tenant
+            and position(asset.id in action.payload_redacted::text) > 0)
+    returning 1
+)
+select count(*) as removed from removed
 
 -- name: load_flow
 -- The draft of a conversation's guided booking.

@@ -84,6 +84,9 @@ create table dispatch.waiting (
 insert into dispatch.waiting
 select id, tenant, status, created_at from dispatch.action where status in ('PENDING_AUTHORIZATION', 'OUTCOME_UNKNOWN');
 
+-- The journal's clock.
+create function dispatch.clock() returns timestamptz language sql volatile as 'select clock_timestamp()';
+
 -- How far an action has come. It only goes on: what was said to have succeeded is never under way again. Between FAILED and
 -- OUTCOME_UNKNOWN there is no order: another attempt of the same action may end in either.
 create function dispatch.progress(p_status text) returns integer
@@ -154,7 +157,8 @@ $$;
 -- One commit: closings (changes of actions that exist) and openings (new ones), in this order, onto the end of a chain.
 --
 -- p_ids, p_types, p_ats, p_bodies   each event's action, type, time and text; the text is a JSON object without its first brace,
---                                   one line each. The function puts the time of writing in front, and then hashes it.
+--                                   one line each. The function puts in front when it is written, what the action repeats, and
+--                                   whether the action log is past it, and then hashes it.
 -- p_closes                          a JSON array, one object per closing: n (its place among the events), action_id, the columns
 --                                   to change
 -- p_states                          one per closing that changes its action's claim: n, action_id, keeps_plan where the action may
@@ -188,7 +192,7 @@ declare
     v_stamp   text;
 begin
     -- The chain's row is locked, so a chain has one order however many sessions use it.
-    select chain.sequence, chain.hash, greatest(chain.written_at, clock_timestamp()) into strict v_chain, v_hash, v_written
+    select chain.sequence, chain.hash, greatest(chain.written_at, dispatch.clock()) into strict v_chain, v_hash, v_written
     from dispatch.chain where writer_id = p_writer for update;
     v_stamp := '{"written":"' || to_char(v_written at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || 'Z",';
 
@@ -266,6 +270,10 @@ begin
                 returning change.n
             )
             select array_agg(n) into v_late from late;
+            if v_count + cardinality(coalesce(v_late, '{}')) < (
+                select count(*) from json_to_recordset(p_closes) as change(n integer) where v_left is null or n <> all (v_left)) then
+                raise exception 'no action to change' using errcode = 'no_data_found';
+            end if;
         end if;
         if p_states is not null then
             update dispatch.claim as target set
@@ -288,6 +296,8 @@ begin
         end if;
         if v_late is not null and n = any (v_late) then
             v_bodies[n] := v_stamp || '"late":true,' || v_bodies[n];
+        elsif answers -> p_ids[n] ->> 'retry_of' is not null then
+            v_bodies[n] := v_stamp || format('"retry_of":"%s",', answers -> p_ids[n] ->> 'retry_of') || v_bodies[n];
         else
             v_bodies[n] := v_stamp || v_bodies[n];
         end if;
@@ -423,7 +433,7 @@ declare
     v_name  text;
 begin
     for v_month in
-        select date_trunc('month', now() at time zone 'UTC') + n * interval '1 month' from generate_series(0, p_ahead) as n
+        select date_trunc('month', dispatch.clock() at time zone 'UTC') + n * interval '1 month' from generate_series(0, p_ahead) as n
         union
         select distinct date_trunc('month', written_at at time zone 'UTC') from dispatch.event_default
         order by 1
@@ -454,7 +464,7 @@ declare
     v_now  text := to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
     v_told text;
 begin
-    if p_before > now() - interval '28 days' then
+    if p_before > dispatch.clock() - interval '28 days' then
         raise exception 'less than a month of the journal would be kept';
     end if;
     select relname into month

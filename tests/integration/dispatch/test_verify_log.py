@@ -47,10 +47,31 @@ EVENT = "(select min(sequence) from dispatch.event where type = 'outcome')"
             "its end was cut off",
         ),
         (
-            "insert into dispatch.event select writer_id, sequence + 1, action_id, type, at, body, hash from dispatch.event"
+            "insert into dispatch.event"
+            " select writer_id, sequence + 1, action_id, type, at, written_at, body, hash from dispatch.event"
             " order by sequence desc limit 1",
             "changed, inserted or moved",
         ),
+        (
+            "update dispatch.event set written_at = written_at + interval '1 hour'"
+            " where (writer_id, sequence) = (select writer_id, sequence from dispatch.event order by sequence desc limit 1)",
+            "columns differ",
+        ),
+        ("delete from dispatch.chain where sequence = (select max(sequence) from dispatch.chain)", "events and no head"),
+        (
+            "update dispatch.action set places = places[1:1], status = 'EXECUTING' where status = 'SUCCEEDED'",
+            "its history leaves out chain",
+        ),
+        (
+            "update dispatch.action set places = array[places[2], places[1]] where status = 'SUCCEEDED'",
+            "its history is not in order",
+        ),
+        (
+            "update dispatch.action set places = (select places from dispatch.action where status = 'SUCCEEDED' limit 1)"
+            " where status = 'REJECTED'",
+            "which is not its own",
+        ),
+        ("update dispatch.action set mcp_tool = 'create_booking' where status = 'REJECTED'", "mcp_tool differ"),
         ("update dispatch.action set status = 'SUCCEEDED' where status = 'REJECTED'", "status differ from its events"),
         ("update dispatch.action set payload_redacted = '{}' where status = 'SUCCEEDED'", "payload_redacted differ"),
         ("delete from dispatch.action where status = 'REJECTED'", "is gone from the action log"),
