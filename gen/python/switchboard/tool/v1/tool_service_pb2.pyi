@@ -196,22 +196,234 @@ class PendingAuthorization(_message.Message):
 Global___PendingAuthorization: _TypeAlias = PendingAuthorization  # noqa: Y015
 
 @_typing.final
+class ModelToolCall(_message.Message):
+    """ModelToolCall is one tool call as a model's reply holds it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the model's."""
+    type: _builtins.str
+    """type is `function`."""
+    @_builtins.property
+    def function(self) -> Global___ModelFunctionCall:
+        """function is what to call."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        function: Global___ModelFunctionCall | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["function", b"function"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "id", b"id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelToolCall: _TypeAlias = ModelToolCall  # noqa: Y015
+
+@_typing.final
+class ModelFunctionCall(_message.Message):
+    """ModelFunctionCall names a function and its arguments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """name is the function's name, as GET /api/tools?format=openai gave it."""
+    arguments: _builtins.str
+    """arguments is a JSON object as text, which a model may get wrong."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelFunctionCall: _TypeAlias = ModelFunctionCall  # noqa: Y015
+
+@_typing.final
+class ExecuteToolCallsRequest(_message.Message):
+    """ExecuteToolCallsRequest is the tool calls of one reply of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALLS_FIELD_NUMBER: _builtins.int
+    THREAD_ID_FIELD_NUMBER: _builtins.int
+    REASONING_FIELD_NUMBER: _builtins.int
+    thread_id: _builtins.str
+    """thread_id is the conversation."""
+    reasoning: _builtins.str
+    """reasoning says why, as in CallToolRequest."""
+    @_builtins.property
+    def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelToolCall]:
+        """tool_calls are the calls, in the model's order."""
+
+    def __init__(
+        self,
+        *,
+        tool_calls: _abc.Iterable[Global___ModelToolCall] | None = ...,
+        thread_id: _builtins.str = ...,
+        reasoning: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "thread_id", b"thread_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecuteToolCallsRequest: _TypeAlias = ExecuteToolCallsRequest  # noqa: Y015
+
+@_typing.final
+class ExecuteToolCallsResponse(_message.Message):
+    """ExecuteToolCallsResponse is what goes back to the model, and what a person has to confirm first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    CONFIRMATIONS_FIELD_NUMBER: _builtins.int
+    complete: _builtins.bool
+    """complete says that every call has its message. It is always present."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolMessage]:
+        """messages are for the model, in the order of the calls; calls that wait have none yet."""
+
+    @_builtins.property
+    def confirmations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Confirmation]:
+        """confirmations are calls that wait for a person."""
+
+    def __init__(
+        self,
+        *,
+        complete: _builtins.bool | None = ...,
+        messages: _abc.Iterable[Global___ToolMessage] | None = ...,
+        confirmations: _abc.Iterable[Global___Confirmation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_complete", b"_complete", "complete", b"complete"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_complete", b"_complete", "complete", b"complete", "confirmations", b"confirmations", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__complete: _TypeAlias = _typing.Literal["complete"]  # noqa: Y015
+    _WhichOneofArgType__complete: _TypeAlias = _typing.Literal["_complete", b"_complete"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__complete) -> _WhichOneofReturnType__complete | None: ...
+
+Global___ExecuteToolCallsResponse: _TypeAlias = ExecuteToolCallsResponse  # noqa: Y015
+
+@_typing.final
+class ToolMessage(_message.Message):
+    """ToolMessage is one result as a model takes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """role is `tool`."""
+    tool_call_id: _builtins.str
+    """tool_call_id is the call's id."""
+    name: _builtins.str
+    """name is the function's name."""
+    content: _builtins.str
+    """content is the result, or what was wrong, as JSON in text."""
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        tool_call_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "name", b"name", "role", b"role", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolMessage: _TypeAlias = ToolMessage  # noqa: Y015
+
+@_typing.final
+class Confirmation(_message.Message):
+    """Confirmation is one call that waits for a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_CALL_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
+    tool_call_id: _builtins.str
+    """tool_call_id is the call's id."""
+    name: _builtins.str
+    """name is the function's name."""
+    @_builtins.property
+    def arguments(self) -> _struct_pb2.Struct:
+        """arguments are what it would be called with."""
+
+    @_builtins.property
+    def authorization(self) -> Global___PendingAuthorization:
+        """authorization is where it waits."""
+
+    @_builtins.property
+    def card(self) -> _card_pb2.CardIntent:
+        """card is what to show, with the buttons that decide."""
+
+    def __init__(
+        self,
+        *,
+        tool_call_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        arguments: _struct_pb2.Struct | None = ...,
+        authorization: Global___PendingAuthorization | None = ...,
+        card: _card_pb2.CardIntent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "authorization", b"authorization", "card", b"card"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "authorization", b"authorization", "card", b"card", "name", b"name", "tool_call_id", b"tool_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Confirmation: _TypeAlias = Confirmation  # noqa: Y015
+
+@_typing.final
 class ListToolsRequest(_message.Message):
     """ListToolsRequest selects tools."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SERVER_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    NAMES_ONLY_FIELD_NUMBER: _builtins.int
     server: _builtins.str
     """server keeps the tools of one server."""
+    format: _builtins.str
+    """format `openai` describes tools as functions for a model's API; where it is absent, all that is known is told."""
+    names_only: _builtins.bool
+    """names_only leaves out descriptions and schemas, for a caller that keeps them by their revision."""
     def __init__(
         self,
         *,
         server: _builtins.str = ...,
+        format: _builtins.str = ...,
+        names_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["server", b"server"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "names_only", b"names_only", "server", b"server"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,7 +455,7 @@ Global___ListToolsResponse: _TypeAlias = ListToolsResponse  # noqa: Y015
 
 @_typing.final
 class Tool(_message.Message):
-    """Tool describes one tool to a caller."""
+    """Tool describes one tool to a caller. In the format `openai` only type and function are set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,6 +469,10 @@ class Tool(_message.Message):
     IDEMPOTENT_FIELD_NUMBER: _builtins.int
     INPUT_SCHEMA_FIELD_NUMBER: _builtins.int
     OUTPUT_SCHEMA_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
     server: _builtins.str
     """server is the MCP server that has it."""
     name: _builtins.str
@@ -273,42 +489,130 @@ class Tool(_message.Message):
     """sensitive means that "allow always" is never offered."""
     idempotent: _builtins.bool
     """idempotent means that a repeated call with the same key has one effect."""
+    alias: _builtins.str
+    """alias is its name for models: letters, digits, `_` and `-`, 64 at most, one tool for each."""
+    revision: _builtins.str
+    """revision changes with the tool's description or schemas."""
+    type: _builtins.str
+    """type is `function`, in the format `openai`."""
     @_builtins.property
     def input_schema(self) -> _struct_pb2.Struct:
         """input_schema is the JSON Schema of its arguments."""
 
     @_builtins.property
     def output_schema(self) -> _struct_pb2.Struct:
-        """output_schema is the JSON Schema of its result."""
+        """output_schema is the JSON Schema of its result, where it has one."""
+
+    @_builtins.property
+    def function(self) -> Global___FunctionTool:
+        """function describes it to a model's API, in the format `openai`."""
 
     def __init__(
         self,
         *,
-        server: _builtins.str = ...,
-        name: _builtins.str = ...,
-        title: _builtins.str = ...,
-        description: _builtins.str = ...,
-        permission: _builtins.str = ...,
-        effect: _builtins.str = ...,
+        server: _builtins.str | None = ...,
+        name: _builtins.str | None = ...,
+        title: _builtins.str | None = ...,
+        description: _builtins.str | None = ...,
+        permission: _builtins.str | None = ...,
+        effect: _builtins.str | None = ...,
         sensitive: _builtins.bool | None = ...,
         idempotent: _builtins.bool | None = ...,
         input_schema: _struct_pb2.Struct | None = ...,
         output_schema: _struct_pb2.Struct | None = ...,
+        alias: _builtins.str | None = ...,
+        revision: _builtins.str | None = ...,
+        type: _builtins.str | None = ...,
+        function: Global___FunctionTool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_idempotent", b"_idempotent", "_sensitive", b"_sensitive", "idempotent", b"idempotent", "input_schema", b"input_schema", "output_schema", b"output_schema", "sensitive", b"sensitive"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "_description", b"_description", "_effect", b"_effect", "_idempotent", b"_idempotent", "_name", b"_name", "_permission", b"_permission", "_revision", b"_revision", "_sensitive", b"_sensitive", "_server", b"_server", "_title", b"_title", "_type", b"_type", "alias", b"alias", "description", b"description", "effect", b"effect", "function", b"function", "idempotent", b"idempotent", "input_schema", b"input_schema", "name", b"name", "output_schema", b"output_schema", "permission", b"permission", "revision", b"revision", "sensitive", b"sensitive", "server", b"server", "title", b"title", "type", b"type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_idempotent", b"_idempotent", "_sensitive", b"_sensitive", "description", b"description", "effect", b"effect", "idempotent", b"idempotent", "input_schema", b"input_schema", "name", b"name", "output_schema", b"output_schema", "permission", b"permission", "sensitive", b"sensitive", "server", b"server", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "_description", b"_description", "_effect", b"_effect", "_idempotent", b"_idempotent", "_name", b"_name", "_permission", b"_permission", "_revision", b"_revision", "_sensitive", b"_sensitive", "_server", b"_server", "_title", b"_title", "_type", b"_type", "alias", b"alias", "description", b"description", "effect", b"effect", "function", b"function", "idempotent", b"idempotent", "input_schema", b"input_schema", "name", b"name", "output_schema", b"output_schema", "permission", b"permission", "revision", b"revision", "sensitive", b"sensitive", "server", b"server", "title", b"title", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alias: _TypeAlias = _typing.Literal["alias"]  # noqa: Y015
+    _WhichOneofArgType__alias: _TypeAlias = _typing.Literal["_alias", b"_alias"]  # noqa: Y015
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__effect: _TypeAlias = _typing.Literal["effect"]  # noqa: Y015
+    _WhichOneofArgType__effect: _TypeAlias = _typing.Literal["_effect", b"_effect"]  # noqa: Y015
     _WhichOneofReturnType__idempotent: _TypeAlias = _typing.Literal["idempotent"]  # noqa: Y015
     _WhichOneofArgType__idempotent: _TypeAlias = _typing.Literal["_idempotent", b"_idempotent"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__permission: _TypeAlias = _typing.Literal["permission"]  # noqa: Y015
+    _WhichOneofArgType__permission: _TypeAlias = _typing.Literal["_permission", b"_permission"]  # noqa: Y015
+    _WhichOneofReturnType__revision: _TypeAlias = _typing.Literal["revision"]  # noqa: Y015
+    _WhichOneofArgType__revision: _TypeAlias = _typing.Literal["_revision", b"_revision"]  # noqa: Y015
     _WhichOneofReturnType__sensitive: _TypeAlias = _typing.Literal["sensitive"]  # noqa: Y015
     _WhichOneofArgType__sensitive: _TypeAlias = _typing.Literal["_sensitive", b"_sensitive"]  # noqa: Y015
+    _WhichOneofReturnType__server: _TypeAlias = _typing.Literal["server"]  # noqa: Y015
+    _WhichOneofArgType__server: _TypeAlias = _typing.Literal["_server", b"_server"]  # noqa: Y015
+    _WhichOneofReturnType__title: _TypeAlias = _typing.Literal["title"]  # noqa: Y015
+    _WhichOneofArgType__title: _TypeAlias = _typing.Literal["_title", b"_title"]  # noqa: Y015
+    _WhichOneofReturnType__type: _TypeAlias = _typing.Literal["type"]  # noqa: Y015
+    _WhichOneofArgType__type: _TypeAlias = _typing.Literal["_type", b"_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alias) -> _WhichOneofReturnType__alias | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effect) -> _WhichOneofReturnType__effect | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotent) -> _WhichOneofReturnType__idempotent | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__permission) -> _WhichOneofReturnType__permission | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision) -> _WhichOneofReturnType__revision | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sensitive) -> _WhichOneofReturnType__sensitive | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__server) -> _WhichOneofReturnType__server | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__title) -> _WhichOneofReturnType__title | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__type) -> _WhichOneofReturnType__type | None: ...
 
 Global___Tool: _TypeAlias = Tool  # noqa: Y015
+
+@_typing.final
+class FunctionTool(_message.Message):
+    """FunctionTool is a tool as a model's API takes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """name is the tool's alias."""
+    description: _builtins.str
+    """description says what it does."""
+    strict: _builtins.bool
+    """strict has the model keep to the schema."""
+    @_builtins.property
+    def parameters(self) -> _struct_pb2.Struct:
+        """parameters is the JSON Schema of its arguments, in the subset that model vendors take with `strict`."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        parameters: _struct_pb2.Struct | None = ...,
+        strict: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_strict", b"_strict", "parameters", b"parameters", "strict", b"strict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_strict", b"_strict", "description", b"description", "name", b"name", "parameters", b"parameters", "strict", b"strict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strict: _TypeAlias = _typing.Literal["strict"]  # noqa: Y015
+    _WhichOneofArgType__strict: _TypeAlias = _typing.Literal["_strict", b"_strict"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strict) -> _WhichOneofReturnType__strict | None: ...
+
+Global___FunctionTool: _TypeAlias = FunctionTool  # noqa: Y015
 
 @_typing.final
 class GetCapabilitiesRequest(_message.Message):

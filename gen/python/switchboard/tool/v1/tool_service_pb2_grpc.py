@@ -44,6 +44,11 @@ class ToolServiceStub:
                 request_serializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.CallToolRequest.SerializeToString,
                 response_deserializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.CallToolResponse.FromString,
                 _registered_method=True)
+        self.ExecuteToolCalls = channel.unary_unary(
+                '/switchboard.tool.v1.ToolService/ExecuteToolCalls',
+                request_serializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ExecuteToolCallsRequest.SerializeToString,
+                response_deserializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ExecuteToolCallsResponse.FromString,
+                _registered_method=True)
         self.ListTools = channel.unary_unary(
                 '/switchboard.tool.v1.ToolService/ListTools',
                 request_serializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ListToolsRequest.SerializeToString,
@@ -72,6 +77,15 @@ class ToolServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExecuteToolCalls(self, request, context):
+        """ExecuteToolCalls carries out the tool calls of a model's reply, each as CallTool would, and answers with the messages that go back
+        to the model. What a person has to decide first is answered with a confirmation instead; after the decision the same request,
+        sent again, answers with what came of it: each call has one effect, by its thread and id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTools(self, request, context):
         """ListTools lists the tools that the caller may call, at least after somebody's decision.
         """
@@ -93,6 +107,11 @@ def add_ToolServiceServicer_to_server(servicer, server):
                     servicer.CallTool,
                     request_deserializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.CallToolRequest.FromString,
                     response_serializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.CallToolResponse.SerializeToString,
+            ),
+            'ExecuteToolCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExecuteToolCalls,
+                    request_deserializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ExecuteToolCallsRequest.FromString,
+                    response_serializer=switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ExecuteToolCallsResponse.SerializeToString,
             ),
             'ListTools': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTools,
@@ -137,6 +156,33 @@ class ToolService:
             '/switchboard.tool.v1.ToolService/CallTool',
             switchboard_dot_tool_dot_v1_dot_tool__service__pb2.CallToolRequest.SerializeToString,
             switchboard_dot_tool_dot_v1_dot_tool__service__pb2.CallToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecuteToolCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/switchboard.tool.v1.ToolService/ExecuteToolCalls',
+            switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ExecuteToolCallsRequest.SerializeToString,
+            switchboard_dot_tool_dot_v1_dot_tool__service__pb2.ExecuteToolCallsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,11 @@ class ToolServiceStub:
     """CallTool calls one tool. What becomes of it is answered in the response (`ok` false where it was not carried out). A gRPC error
     status means that the call never reached the domain, as in DispatchService.
     """
+    ExecuteToolCalls: _grpc.UnaryUnaryMultiCallable[_tool_service_pb2.ExecuteToolCallsRequest, _tool_service_pb2.ExecuteToolCallsResponse]
+    """ExecuteToolCalls carries out the tool calls of a model's reply, each as CallTool would, and answers with the messages that go back
+    to the model. What a person has to decide first is answered with a confirmation instead; after the decision the same request,
+    sent again, answers with what came of it: each call has one effect, by its thread and id.
+    """
     ListTools: _grpc.UnaryUnaryMultiCallable[_tool_service_pb2.ListToolsRequest, _tool_service_pb2.ListToolsResponse]
     """ListTools lists the tools that the caller may call, at least after somebody's decision."""
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_tool_service_pb2.GetCapabilitiesRequest, _tool_service_pb2.GetCapabilitiesResponse]
@@ -60,6 +65,11 @@ class ToolServiceAsyncStub(ToolServiceStub):
     CallTool: _aio.UnaryUnaryMultiCallable[_tool_service_pb2.CallToolRequest, _tool_service_pb2.CallToolResponse]  # type: ignore[assignment]
     """CallTool calls one tool. What becomes of it is answered in the response (`ok` false where it was not carried out). A gRPC error
     status means that the call never reached the domain, as in DispatchService.
+    """
+    ExecuteToolCalls: _aio.UnaryUnaryMultiCallable[_tool_service_pb2.ExecuteToolCallsRequest, _tool_service_pb2.ExecuteToolCallsResponse]  # type: ignore[assignment]
+    """ExecuteToolCalls carries out the tool calls of a model's reply, each as CallTool would, and answers with the messages that go back
+    to the model. What a person has to decide first is answered with a confirmation instead; after the decision the same request,
+    sent again, answers with what came of it: each call has one effect, by its thread and id.
     """
     ListTools: _aio.UnaryUnaryMultiCallable[_tool_service_pb2.ListToolsRequest, _tool_service_pb2.ListToolsResponse]  # type: ignore[assignment]
     """ListTools lists the tools that the caller may call, at least after somebody's decision."""
@@ -82,6 +92,17 @@ class ToolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tool_service_pb2.CallToolResponse, _abc.Awaitable[_tool_service_pb2.CallToolResponse]]:
         """CallTool calls one tool. What becomes of it is answered in the response (`ok` false where it was not carried out). A gRPC error
         status means that the call never reached the domain, as in DispatchService.
+        """
+
+    @_abc_1.abstractmethod
+    def ExecuteToolCalls(
+        self,
+        request: _tool_service_pb2.ExecuteToolCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tool_service_pb2.ExecuteToolCallsResponse, _abc.Awaitable[_tool_service_pb2.ExecuteToolCallsResponse]]:
+        """ExecuteToolCalls carries out the tool calls of a model's reply, each as CallTool would, and answers with the messages that go back
+        to the model. What a person has to decide first is answered with a confirmation instead; after the decision the same request,
+        sent again, answers with what came of it: each call has one effect, by its thread and id.
         """
 
     @_abc_1.abstractmethod
