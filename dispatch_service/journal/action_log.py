@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from dispatch_service.journal import QUERIES
+from dispatch_service.journal.records import WAITING
 from service_kit.errors import InvalidArgument
 from service_kit.keys import BadSeal, Keyring
 from service_kit.postgres import Database
@@ -64,7 +65,8 @@ class ActionLog:
             "cursor_id": last,
             "limit": size + 1,
         }
-        rows = await self._database.fetch_all(QUERIES["list_actions"], parameters)
+        query = "list_waiting" if filters.status in WAITING else "list_actions"
+        rows = await self._database.fetch_all(QUERIES[query], parameters)
         if len(rows) <= size:
             return list(rows), ""
         kept = rows[:size]

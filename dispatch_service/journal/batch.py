@@ -23,6 +23,7 @@ from dispatch_service.journal.records import (
     INTENT,
     OUTCOME,
     REJECTED,
+    WAITING,
     Claim,
     Closing,
     Opened,
@@ -33,7 +34,6 @@ from dispatch_service.journal.records import (
 _NO_WAIT = frozenset({INTENT, ANSWERED, REJECTED, OUTCOME, ANCHOR})
 # What was asked for is not called any more as it was: nobody may find the plan and do so.
 _ENDS_PLAN = frozenset({EDITED, DENIED, CANCELLED, EXPIRED})
-_WAITING = frozenset({"PENDING_AUTHORIZATION", "OUTCOME_UNKNOWN"})
 
 
 def parameters(openings: Sequence[Opening], closings: Sequence[Closing]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def parameters(openings: Sequence[Opening], closings: Sequence[Closing]) -> dict
         # brace is left to Postgres, which puts the time of writing there.
         details = f',"details":{orjson.dumps(event.details).decode()}' if event.details else ""
         bodies.append(f'"action":"{action_id}","type":"{kind}","at":"{at}","row":{row}{details}}}')
-        rare = rare or kind not in _NO_WAIT or event.row.get("status") in _WAITING
+        rare = rare or kind not in _NO_WAIT or event.row.get("status") in WAITING
         if isinstance(event, Closing):
             closes.append(f'{{"n":{n},"action_id":"{action_id}",{row[1:]}')
             if event.claim_state or kind in _ENDS_PLAN:

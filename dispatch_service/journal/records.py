@@ -26,6 +26,8 @@ AUTHORISED, EDITED, DENIED, CANCELLED, EXPIRED, EXECUTING = (
 OUTCOME, SETTLED, ADOPTED, RETRIED = "outcome", "settled", "adopted", "retried"
 # Not about an action: the heads of other chains, and where their dropped beginnings ended.
 ANCHOR, CHECKPOINT = "anchor", "checkpoint"
+# States in which an action waits for somebody: the few that are kept in a list of their own.
+WAITING = frozenset({"PENDING_AUTHORIZATION", "OUTCOME_UNKNOWN"})
 IN_FLIGHT, RETRYABLE, DONE = "in_flight", "retryable", "done"
 
 

@@ -81,6 +81,19 @@ where tenant = %(tenant)s
 order by created_at desc, id desc
 limit %(limit)s
 
+-- name: list_waiting
+-- The same of the few actions that wait for somebody: for a status that is rare among those of the log.
+select action.* from dispatch.waiting join dispatch.action on action.id = waiting.action_id
+where waiting.tenant = %(tenant)s and action.status = %(status)s
+  and (%(thread_id)s::text is null or thread_id = %(thread_id)s)
+  and (%(action)s::text is null or action = %(action)s)
+  and (%(correlation_id)s::text is null or correlation_id = %(correlation_id)s)
+  and (%(created_after)s::timestamptz is null or action.created_at >= %(created_after)s)
+  and (%(created_before)s::timestamptz is null or action.created_at < %(created_before)s)
+  and (%(cursor_at)s::timestamptz is null or (action.created_at, id) < (%(cursor_at)s, %(cursor_id)s))
+order by action.created_at desc, id desc
+limit %(limit)s
+
 -- name: get_action
 -- One row of the action log.
 select * from dispatch.action where tenant = %(tenant)s and id = %(id)s
