@@ -34,7 +34,9 @@ def settled(http: httpx.Client, queue_id: str, seconds: float = 20.0) -> dict[st
             return authorization
 
 
-@pytest.mark.requirement("S1.57", "S1.58", "S1.59", "S1.60", "S1.61", "S1.64", "S1.81", "S1.82", "S1.83")
+@pytest.mark.requirement(
+    "S1.57", "S1.58", "S1.59", "S1.60", "S1.61", "S1.64", "S1.81", "S1.82", "S1.83", "S4.13", "S4.14", "S4.15", "S4.16"
+)
 def test_a_model_asks_a_person_allows_it_once_and_the_job_is_made_once(stack: RunningStack) -> None:
     agent, operator = Operator(stack, "agent").http, Operator(stack).http
     answer, last_name = ask_to_book(stack, agent)
@@ -84,7 +86,9 @@ def test_allow_always_spares_the_next_question_until_it_is_revoked(stack: Runnin
     agent, operator = Operator(stack, "agent", subject="agent-always").http, Operator(stack).http
     answer, first = ask_to_book(stack, agent)
     queue_id = answer["authorization"]["queue_id"]
-    operator.post(f"/api/authorizations/{queue_id}", json={"decision": "authorized", "upgrade_permission": True}).raise_for_status()
+    operator.post(
+        f"/api/authorizations/{queue_id}", json={"decision": "authorized", "upgrade_permission": True}
+    ).raise_for_status()
     assert settled(agent, queue_id)["status"] == "EXECUTED"
     assert len(Vendor(stack).jobs_of(first)) == 1
     spared, second = ask_to_book(stack, agent)
@@ -127,9 +131,9 @@ def test_capabilities_and_tools_are_listed_for_who_asks(stack: RunningStack) -> 
     actions = {action["name"]: action for action in domains["booking"]["actions"]}
     assert actions["create"]["permission"] == "requires_authorization"
     assert actions["create"]["parameters"]["type"] == "object"
-    assert {"type": "slots", "filters": ["serviceHcpId", "zip", "preferredDates", "timeWindow"], "includes": []} in answer["data"][
-        "data_types"
-    ]
+    assert {"type": "slots", "filters": ["serviceHcpId", "zip", "preferredDates", "timeWindow"], "includes": []} in answer[
+        "data"
+    ]["data_types"]
     tools = Operator(stack).http.get("/api/tools").json()["tools"]
     assert {tool["permission"] for tool in tools} == {"unrestricted"}
     assert Operator(stack, "customer").http.get("/api/tools").json()["tools"] == []

@@ -89,6 +89,26 @@ def test_what_a_visitor_typed_is_in_no_row_log_error_or_metric(stack: RunningSta
         assert not [secret for secret in SECRETS if secret in error and secret != "Wolpertinger"]
 
 
+@pytest.mark.requirement("S3.20")
+def test_what_a_model_asked_for_and_a_person_said_is_in_no_row_or_log_nor_is_a_token(stack: RunningStack) -> None:
+    agent, operator = Operator(stack, "agent"), Operator(stack)
+    said, why = "Nebuchadnezzarstrasse is closed", "Frau Quetzalcoatlova rang"
+    arguments = {"serviceHcpId": "drain-cleaning", "customer": TYPED, "address": ADDRESS, "notes": NOTES}
+    body = {"server": "housecall_pro", "tool": "housecall_pro.create_booking", "arguments": arguments, "reasoning": why}
+    for decision, key in (("authorized", "privacy-1"), ("denied", "privacy-2")):
+        asked = agent.http.post("/api/tools/call", json=body | {"idempotencyKey": key}).json()
+        path = f"/api/authorizations/{asked['authorization']['queue_id']}"
+        operator.http.post(path, json={"decision": decision, "notes": said}).raise_for_status()
+        assert agent.http.get(path).json()["notes"] == said
+    wrong = agent.http.post("/api/tools/call", json=body | {"arguments": {**arguments, UNKNOWN: NOTES}}).text
+    stored, logged = everything_stored(stack), stack.logs()
+    tokens = [who.http.headers["authorization"].removeprefix("Bearer ") for who in (agent, operator)]
+    for secret in (*SECRETS, said, why, *tokens, *(token.rpartition(".")[2] for token in tokens)):
+        assert secret not in stored, f"{secret} is stored in clear"
+        assert secret not in logged, f"{secret} is in a log"
+    assert NOTES not in wrong
+
+
 def test_no_metric_has_a_label_with_data(stack: RunningStack) -> None:
     for process in ("housecall_pro", "mcp_adapter_service", "dispatch_service"):
         metrics = httpx.get(stack.process(process).metrics).text

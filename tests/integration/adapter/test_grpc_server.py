@@ -87,6 +87,7 @@ async def test_problems_travel_as_field_violations_and_a_message_stays_ascii(fol
     assert [(item.field, item.reason) for item in bad.field_violations] == [("customer.phone", "phone")]
 
 
+@pytest.mark.requirement("S3.18")
 async def test_an_unforeseen_error_is_internal_its_text_reaches_no_client_and_it_is_logged_once(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -74,6 +74,7 @@ def test_memory_is_bounded_whatever_sessions_come() -> None:
     assert admitted(limit, "198.51.100.7", "999" * 500, calls=2) == 1
 
 
+@pytest.mark.requirement("S3.17")
 async def test_who_is_turned_away_is_counted_and_not_journalled(dispatch: DispatchProcess) -> None:
     await dispatch.stop()
     metrics = free_port()
