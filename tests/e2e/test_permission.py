@@ -35,7 +35,7 @@ def settled(http: httpx.Client, queue_id: str, seconds: float = 20.0) -> dict[st
 
 
 @pytest.mark.requirement(
-    "S1.57", "S1.58", "S1.59", "S1.60", "S1.61", "S1.64", "S1.81", "S1.82", "S1.83", "S4.13", "S4.14", "S4.15", "S4.16"
+    "S1.57", "S1.58", "S1.59", "S1.61", "S1.64", "S1.81", "S1.82", "S1.83", "S4.13", "S4.14", "S4.15", "S4.16"
 )
 def test_a_model_asks_a_person_allows_it_once_and_the_job_is_made_once(stack: RunningStack) -> None:
     agent, operator = Operator(stack, "agent").http, Operator(stack).http
