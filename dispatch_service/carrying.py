@@ -51,7 +51,7 @@ class Carrying:
 
 def _with_arguments(kept: KeptPlan, arguments: dict[str, Any]) -> Plan:
     plan = kept.plan
-    if kept.door != TOOL or plan.tool is None:
+    if kept.door != TOOL or plan.tool is None or plan.tool.input is None:
         return replace(plan, arguments=arguments)
     message = plan.tool.input()
     parse(arguments, message)

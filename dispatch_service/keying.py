@@ -15,13 +15,15 @@ from google.protobuf.message import Message
 from dispatch_service.call import Call, Plan
 from dispatch_service.journal.records import Claim
 from dispatch_service.principal import Principal
-from service_kit.contract.tools import tools_by_rpc
+from service_kit.contract.tools import Pin, ToolSpec, tools_by_rpc
 from service_kit.keys import Keyring
 
 Result = TypeVar("Result", bound=Message)
 _PLAN_PURPOSE = "plan"
 # Enough to be unguessable on the telephone, and not the whole of what the tool takes as its key.
 _REFERENCE_DIGITS = 16
+# What is kept of a third-party tool: what was configured, and which pin it was, when the call was decided.
+_FOREIGN = ("server", "name", "title", "reads_only", "destructive", "idempotent", "sensitive", "level", "domain", "action")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,10 +102,10 @@ class Keying:
         """Open what `seal_plan` sealed. Raises BadSeal, or KeyError, TypeError or ValueError where it is not a plan of ours."""
         kept = orjson.loads(self._keys.unseal(sealed, _PLAN_PURPOSE))
         plan, principal = kept.pop("plan"), kept.pop("principal")
-        rpc = plan.pop("rpc")
+        tool = _tool(plan.pop("rpc"), plan.pop("foreign", None))
         scope = {name: tuple(values) for name, values in plan.pop("scope").items()}
         return KeptPlan(
-            plan=Plan(tool=tools_by_rpc()[rpc] if rpc else None, scope=scope, **plan),
+            plan=Plan(tool=tool, scope=scope, **plan),
             principal=Principal(**{**principal, "buildings": tuple(principal["buildings"])}),
             scope=tuple(kept.pop("scope")),
             received_at=datetime.fromisoformat(kept.pop("received_at")),
@@ -125,6 +127,7 @@ def _document(kept: KeptPlan) -> dict[str, Any]:
         "plan": {
             "presenter": plan.presenter,
             "rpc": plan.tool.rpc if plan.tool else "",
+            "foreign": _foreign(plan.tool) if plan.tool and plan.tool.foreign else None,
             "arguments": plan.arguments,
             "view": plan.view,
             "own_key": plan.own_key,
@@ -140,6 +143,16 @@ def _document(kept: KeptPlan) -> dict[str, Any]:
         "received_at": kept.received_at.isoformat(),
         "reasoning": kept.reasoning,
     }
+
+
+def _foreign(tool: ToolSpec) -> dict[str, Any]:
+    return {name: getattr(tool, name) for name in _FOREIGN} | {"pin": tool.revision}
+
+
+def _tool(rpc: str, foreign: dict[str, Any] | None) -> ToolSpec | None:
+    if foreign is not None:
+        return ToolSpec(foreign=True, **{**foreign, "pin": Pin(hash=foreign["pin"])})
+    return tools_by_rpc()[rpc] if rpc else None
 
 
 def reference(prefix: str, tool_key: str) -> str:

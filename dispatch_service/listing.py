@@ -21,7 +21,6 @@ from dispatch_service.policy import Effect, Policies
 from dispatch_service.principal import Principal
 from service_kit.contract.fields import Kind, plan_for
 from service_kit.contract.image import comment_of
-from service_kit.contract.schema import input_schema, output_schema
 from service_kit.contract.tools import ToolSpec, tools
 
 VERSION = "1.0"
@@ -103,32 +102,33 @@ def _domain(spec: ToolSpec) -> pb.CapabilityDomain:
 @cache
 def _described(server: str, name: str) -> _Described:
     spec = tools()[server, name]
-    parameters = _struct(input_schema(spec.input.DESCRIPTOR, without_filled=True))
+    parameters = _struct(spec.input_schema)
     effect = "read" if spec.reads_only else "destructive" if spec.destructive else "write"
     tool = pb.Tool(
         server=server,
         name=name,
         title=spec.title,
-        description=comment_of(spec.rpc).removeprefix(spec.method).strip(),
+        description=spec.description,
         effect=effect,
         sensitive=spec.sensitive,
         idempotent=spec.idempotent,
         input_schema=parameters,
-        output_schema=_struct(output_schema(spec.output.DESCRIPTOR)),
+        output_schema=_struct(spec.output_schema) if spec.output_schema is not None else None,
     )
     return _Described(tool=tool, parameters=parameters)
 
 
 def _data_types(spec: ToolSpec) -> list[pb.CapabilityDataType]:
     """What a reading tool returns: its lists, narrowed down by its arguments, with what hangs on each entry."""
+    takes, gives = spec.messages
     filters = [
         field.json_name
-        for field in plan_for(spec.input.DESCRIPTOR).fields
+        for field in plan_for(takes.DESCRIPTOR).fields
         if field.kind is not Kind.MESSAGE and (not field.vendor_field or field.is_service_id)
     ]
     return [
         pb.CapabilityDataType(type=field.json_name, filters=filters, includes=_includes(field.message))
-        for field in plan_for(spec.output.DESCRIPTOR).fields
+        for field in plan_for(gives.DESCRIPTOR).fields
         if field.repeated and field.message is not None
     ]
 

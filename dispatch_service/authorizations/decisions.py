@@ -188,7 +188,7 @@ class Decisions:
     async def _again(self, kept: KeptRequest, document: dict[str, Any]) -> Redecided:
         """Hold edited arguments to the contract and to policy, as if they had been asked for like this."""
         tool = kept.kept.plan.tool
-        if tool is None:
+        if tool is None or tool.input is None:
             raise InvalidArgument("INVALID_ARGUMENT", "This cannot be edited.")
         message = tool.input()
         problems = validation.read_document(document, message, _EDITED)

@@ -97,7 +97,7 @@ def hash_of(principal: Principal, plan: Plan, preview: dict[str, Any] | None, ke
 def redacted(plan: Plan) -> tuple[dict[str, Any], list[str]]:
     """Return a plan's arguments without personal data, and the paths of what was replaced: by the contract, and where there is
     none, everything but their shape."""
-    if plan.tool is None or not plan.tool.rpc:
+    if plan.tool is None or plan.tool.input is None:
         return dict(redact_unknown(plan.arguments)), ["[REDACTED]"]
     message = plan.tool.input()
     parse(plan.arguments, message)

@@ -176,7 +176,8 @@ def claim_state(plan: Plan, answer: ToolAnswer) -> str:
 
 def vendor_reference(plan: Plan, answer: ToolAnswer) -> str:
     """Return the vendor's identifier in a result: the field that the contract marks as secret. For operators only."""
-    if plan.tool is None:
+    if plan.tool is None or plan.tool.output is None:
+        # What a third-party tool answers is not described by anybody whom we believe: none of it is kept.
         return ""
     secret = next((field.json_name for field in plan_for(plan.tool.output.DESCRIPTOR).fields if field.pii == "SECRET"), "")
     # A foreign system's text: what Postgres cannot store, or a screen should not show, does not belong in the log.

@@ -57,7 +57,7 @@ def _input(action: str) -> type[Message]:
         server, _, tool = name.partition("/")
         spec = tools().get((server, tool))
         if spec is not None:
-            return spec.input
+            return spec.messages[0]
     raise NotAsked(f"the contract has no action {action}")
 
 

@@ -76,7 +76,7 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
     async def CallTool(self, request: Request, context: Any) -> Response:
         """Call one tool with loose JSON arguments, which are checked against the tool's message."""
         tool = tools().get((request.server, request.tool))
-        payload = tool.input() if tool is not None else None
+        payload = tool.messages[0]() if tool is not None else None
         problems: Sequence[Problem] = ()
         if payload is not None:
             problems = validation.read_document(struct_to_document(request.arguments), payload, "arguments")

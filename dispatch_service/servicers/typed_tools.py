@@ -50,12 +50,14 @@ def typed_tool_handlers(calls: ToolCalls) -> list[grpc.GenericRpcHandler]:
     for tool in tools().values():
         service, _, method = tool.rpc.rpartition(".")
         by_service.setdefault(service, {})[method] = grpc.unary_unary_rpc_method_handler(
-            _behaviour(calls, tool), request_deserializer=tool.input.FromString, response_serializer=_serialized
+            _behaviour(calls, tool), request_deserializer=tool.messages[0].FromString, response_serializer=_serialized
         )
     return [grpc.method_handlers_generic_handler(service, methods) for service, methods in by_service.items()]
 
 
 def _behaviour(calls: ToolCalls, tool: ToolSpec) -> Callable[[Message, Any], Awaitable[Message]]:
+    _, output = tool.messages
+
     async def call(request: Message, context: Any) -> Message:
         metadata = metadata_of.of(context)
         envelope = tool_service_pb2.CallToolRequest(
@@ -67,7 +69,7 @@ def _behaviour(calls: ToolCalls, tool: ToolSpec) -> Callable[[Message, Any], Awa
         answer = await calls.start(context, tool, request, validation.check(request), envelope)
         if not answer.ok:
             raise _status(answer)
-        return ParseDict(struct_to_document(answer.result.data), tool.output(), ignore_unknown_fields=True)
+        return ParseDict(struct_to_document(answer.result.data), output(), ignore_unknown_fields=True)
 
     return call
 

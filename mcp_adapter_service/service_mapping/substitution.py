@@ -74,7 +74,7 @@ def substitutions() -> dict[tuple[str, str], Substitution]:
     """Return the substitution of every tool of the contract that has marked fields, by (server, tool)."""
     found = {}
     for (server, name), spec in tools().items():
-        fields = _marked(spec.input.DESCRIPTOR)
+        fields = _marked(spec.messages[0].DESCRIPTOR)
         if fields:
             key = next(field for field in fields if _options(field.descriptor).service_id)
             found[server, name] = Substitution(server, key, fields)

@@ -17,7 +17,6 @@ def run(options: argparse.Namespace) -> int:
     """List the tools; where a stack runs, with the health of their servers."""
     # Loaded only here: generated code is much to load for every other command.
     from service_kit.contract.image import comment_of
-    from service_kit.contract.schema import input_schema, output_schema
     from service_kit.contract.tools import tools
 
     if options.json:
@@ -27,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
                 "name": tool.name,
                 "title": tool.title,
                 "description": comment_of(tool.rpc),
-                "inputSchema": input_schema(tool.input.DESCRIPTOR, without_filled=True),
-                "outputSchema": output_schema(tool.output.DESCRIPTOR),
+                "inputSchema": tool.input_schema,
+                "outputSchema": tool.output_schema,
             }
             for tool in tools().values()
         ]

@@ -57,7 +57,7 @@ def test_every_action_is_named_in_the_contract_and_has_a_payload_of_its_own() ->
 @pytest.mark.requirement("S0.56", "S0.57", "S0.59")
 def test_the_tools_have_the_names_and_arguments_of_the_document() -> None:
     by_name = {
-        tool.name: [field.json_name for field in plan_for(tool.input.DESCRIPTOR).fields] for tool in tools_by_rpc().values()
+        tool.name: [field.json_name for field in plan_for(tool.messages[0].DESCRIPTOR).fields] for tool in tools_by_rpc().values()
     }
     assert set(by_name["housecall_pro.get_availability"]) >= {"serviceHcpId", "zip", "preferredDates"}
     assert set(by_name["housecall_pro.create_booking"]) >= {

@@ -72,8 +72,8 @@ def _listing(spec: ToolSpec) -> mcp_types.Tool:
         name=spec.name,
         title=spec.title,
         description=_sentence(comment_of(spec.rpc).removeprefix(spec.method).strip()),
-        input_schema=schema.input_schema(cast(Descriptor, spec.input.DESCRIPTOR)),
-        output_schema=schema.output_schema(cast(Descriptor, spec.output.DESCRIPTOR)),
+        input_schema=schema.input_schema(cast(Descriptor, spec.messages[0].DESCRIPTOR)),
+        output_schema=schema.output_schema(cast(Descriptor, spec.messages[1].DESCRIPTOR)),
         _meta=None if spec.reads_only else {PREVIEWS: True},
         annotations=mcp_types.ToolAnnotations(
             title=spec.title,

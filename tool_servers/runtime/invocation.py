@@ -60,7 +60,7 @@ class _PreparedTool:
         self._name = tool.spec.name
         self._method = tool.method
         self._preview = tool.preview
-        self._input = tool.spec.input
+        self._input, _ = tool.spec.messages
         self._writes = tool.writes
         self._reader = reader
         self._metrics = metrics.tool(tool.spec.name)

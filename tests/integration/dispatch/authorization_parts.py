@@ -179,7 +179,7 @@ class Parts:
         call = Call(
             door=TOOL,
             action=f"{SERVER}/{tool}",
-            payload=spec.input(),
+            payload=spec.messages[0](),
             problems=(),
             thread_id="thread-1",
             session_id="",
