@@ -77,6 +77,8 @@ def parameters(openings: Sequence[Opening], closings: Sequence[Closing]) -> dict
         "rows": _list(rows),
         "claims": _list(claims),
         "authorizations": _list(authorizations),
+        "closings": len(closes),
+        "keys": len(claims),
         "rare": rare,
     }
 

@@ -19,7 +19,7 @@ select writer_id, sequence, hash, started_at from dispatch.chain order by writer
 -- One group commit.
 select length, answers from dispatch.write_journal(
     %(writer)s, %(ids)s::text[], %(types)s::text[], %(ats)s::timestamptz[], %(bodies)s, %(closes)s::json, %(states)s::json,
-    %(rows)s::json, %(claims)s::json, %(authorizations)s::json, %(known)s, %(rare)s, %(window)s)
+    %(rows)s::json, %(claims)s::json, %(authorizations)s::json, %(closings)s, %(keys)s, %(known)s, %(rare)s, %(window)s)
 
 -- name: read_claim
 -- A claim as it stands, for a caller that waits for another's outcome.
@@ -103,7 +103,8 @@ select * from dispatch.action where tenant = %(tenant)s and id = %(id)s
 select event.type, event.at, event.body, event.writer_id, event.sequence, event.hash
 from dispatch.action
 cross join unnest(action.places) with ordinality as told(place, n)
-join dispatch.event on event.writer_id = split_part(told.place, ':', 1) and event.sequence = split_part(told.place, ':', 2)::bigint
+join dispatch.event
+  on event.writer_id = split_part(told.place, ':', 1) and event.sequence = split_part(told.place, ':', 2)::bigint
 where action.id = %(id)s
 order by told.n
 

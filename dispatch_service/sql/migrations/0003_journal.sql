@@ -122,8 +122,8 @@ begin
         order by key_hash, tenant, actor, action
         on conflict (key_hash, tenant, actor, action) do update set
             action_id = excluded.action_id,
-            retry_of = case when held.state = 'retryable' and not (held.derived and held.created_at < excluded.created_at - p_window)
-                                then held.action_id end,
+            retry_of = case when held.state = 'retryable'
+                             and not (held.derived and held.created_at < excluded.created_at - p_window) then held.action_id end,
             -- A retry of the same request keeps the tool's key; a new use of a derived key after its window gets a new one.
             tool_key = case when held.derived and held.created_at < excluded.created_at - p_window
                             then excluded.tool_key else held.tool_key end,
@@ -161,11 +161,12 @@ $$;
 --                                   whether the action log is past it, and then hashes it.
 -- p_closes                          a JSON array, one object per closing: n (its place among the events), action_id, the columns
 --                                   to change
--- p_states                          one per closing that changes its action's claim: n, action_id, keeps_plan where the action may
---                                   have to be called again as it was, and state and sealed_result unless they stay
+-- p_states                          one per closing that changes its action's claim: n, action_id, keeps_plan where the action
+--                                   may have to be called again as it was, and state and sealed_result unless they stay
 -- p_rows                            one per opening that is an action: n and its columns
 -- p_claims                          one per opening that takes a key: n, action_id, at and the claim
 -- p_authorizations                  one per opening that waits for a person: n and the row of dispatch.authorization as value
+-- p_closings, p_keys                how many p_closes and p_claims are
 -- p_known                           null, or the chain's length when its writer last heard of it: closings that stand behind
 --                                   that already, because only the answer was lost, are left out, as are those of unknown actions
 -- p_rare                            whether an action begins or ends to wait for somebody
@@ -174,7 +175,8 @@ $$;
 -- held what dispatch.take_over says; the others have a key of their own.
 create function dispatch.write_journal(
     p_writer text, p_ids text[], p_types text[], p_ats timestamptz[], p_bodies text, p_closes json, p_states json, p_rows json,
-    p_claims json, p_authorizations json, p_known bigint, p_rare boolean, p_window interval, out length bigint, out answers jsonb
+    p_claims json, p_authorizations json, p_closings integer, p_keys integer, p_known bigint, p_rare boolean, p_window interval,
+    out length bigint, out answers jsonb
 )
 language plpgsql as $$
 #variable_conflict use_column
@@ -220,7 +222,7 @@ begin
         order by key_hash, tenant, actor, action
         on conflict (key_hash, tenant, actor, action) do nothing;
         get diagnostics v_count = row_count;
-        if v_count < json_array_length(p_claims) then
+        if v_count < p_keys then
             select v_left || lost, taken into v_left, answers from dispatch.take_over(p_writer, p_claims, p_window);
         end if;
     end if;
@@ -258,7 +260,7 @@ begin
           and (dispatch.progress(target.status) <= 3 or dispatch.progress(change.status) > dispatch.progress(target.status))
           and (v_left is null or change.n <> all (v_left));
         get diagnostics v_count = row_count;
-        if v_count < json_array_length(p_closes) then
+        if v_count < p_closings then
             -- An action is past this: it stays an event, marked as late, and reaches neither the action log nor the claim.
             with late as (
                 update dispatch.action as target set
@@ -271,7 +273,8 @@ begin
             )
             select array_agg(n) into v_late from late;
             if v_count + cardinality(coalesce(v_late, '{}')) < (
-                select count(*) from json_to_recordset(p_closes) as change(n integer) where v_left is null or n <> all (v_left)) then
+                select count(*) from json_to_recordset(p_closes) as change(n integer)
+                where v_left is null or n <> all (v_left)) then
                 raise exception 'no action to change' using errcode = 'no_data_found';
             end if;
         end if;
@@ -296,7 +299,7 @@ begin
         end if;
         if v_late is not null and n = any (v_late) then
             v_bodies[n] := v_stamp || '"late":true,' || v_bodies[n];
-        elsif answers -> p_ids[n] ->> 'retry_of' is not null then
+        elsif answers is not null and answers -> p_ids[n] ->> 'retry_of' is not null then
             v_bodies[n] := v_stamp || format('"retry_of":"%s",', answers -> p_ids[n] ->> 'retry_of') || v_bodies[n];
         else
             v_bodies[n] := v_stamp || v_bodies[n];
@@ -398,7 +401,8 @@ begin
             from unnest(v_ids) with ordinality as adopted(id, n)
         ) as told,
         dispatch.write_journal(
-            p_writer, v_ids, told.types, told.ats, told.bodies, told.closes, null, null, null, null, null, false, null) as written;
+            p_writer, v_ids, told.types, told.ats, told.bodies, told.closes, null, null, null, null,
+            cardinality(v_ids), 0, null, false, null) as written;
     end if;
     return query
     select held.action_id, true, held.tool_key, held.sealed_plan, held.retry_of, v_length
@@ -418,7 +422,8 @@ begin
           select 1 from dispatch.event
           join dispatch.action on action.id = event.action_id
           left join dispatch.claim on claim.action_id = event.action_id
-          where event.writer_id = dead.writer_id and event.sequence > dead.settled and event.type in ('intent', 'adopted', 'retried')
+          where event.writer_id = dead.writer_id and event.sequence > dead.settled
+            and event.type in ('intent', 'adopted', 'retried')
             and case when claim.action_id is null then action.status = 'EXECUTING'
                      else claim.state = 'in_flight' and claim.owner = dead.writer_id end);
 end
@@ -433,7 +438,8 @@ declare
     v_name  text;
 begin
     for v_month in
-        select date_trunc('month', dispatch.clock() at time zone 'UTC') + n * interval '1 month' from generate_series(0, p_ahead) as n
+        select date_trunc('month', dispatch.clock() at time zone 'UTC') + n * interval '1 month'
+        from generate_series(0, p_ahead) as n
         union
         select distinct date_trunc('month', written_at at time zone 'UTC') from dispatch.event_default
         order by 1
@@ -503,7 +509,8 @@ begin
             select json_agg(json_build_array(writer_id, sequence, encode(hash, 'hex')) order by writer_id)
             from dispatch.checkpoint where writer_id not in (select writer_id from ended)), '[]'),
         'ended', coalesce((
-            select json_agg(json_build_array(writer_id, sequence, encode(hash, 'hex')) order by writer_id) from ended), '[]'))::text
+            select json_agg(json_build_array(writer_id, sequence, encode(hash, 'hex')) order by writer_id)
+            from ended), '[]'))::text
     into v_told;
     delete from dispatch.chain where sequence = 0 and alive_until < now() - interval '1 day';
     insert into dispatch.chain (writer_id, hash, alive_until)
@@ -511,7 +518,7 @@ begin
     perform dispatch.write_journal(
         'retention', array[''], array['checkpoint'], array[v_now::timestamptz],
         format('"action":"","type":"checkpoint","at":"%s","row":%s}', v_now, replace(v_told, E'\n', '')),
-        null, null, null, null, null, null, false, null);
+        null, null, null, null, null, 0, 0, null, false, null);
 
     execute format('select count(*) from dispatch.%I', month) into events;
     execute format('drop table dispatch.%I', month);
