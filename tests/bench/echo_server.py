@@ -17,6 +17,14 @@ from tool_servers.runtime import ToolCall, ToolServerSettings, run
 
 _START, _END = "2027-03-09T14:00:00Z", "2027-03-09T15:00:00Z"
 _ZONE = "America/Chicago"
+BOOKED = {
+    "jobId": f"job_{0:032x}",
+    "status": "BOOKING_STATUS_SCHEDULED",
+    "startTime": _START,
+    "endTime": _END,
+    "timeZone": _ZONE,
+    "preferredUnavailable": False,
+}
 
 
 class EchoServicer:

@@ -14,6 +14,8 @@ from pathlib import Path
 from stack.composition import run_stack
 from stack.database import OWNERS
 from stack.errors import StackError
+from stack.ports import LOOPBACK
+from stack.probes import http_answers
 from stack.process import ProcessSpec
 from stack.settings import load_stack_settings
 from stack.topology import Surroundings, processes
@@ -22,11 +24,30 @@ PROFILABLE = ("dispatch_service", "mcp_adapter_service", "housecall_pro", "house
 """The processes that are Python of ours."""
 
 _TOOL_SERVER, _SANDBOX = "housecall_pro", "housecall_pro_sandbox"
-_ECHO = "tests.bench.echo_server"
+_ECHO, _SDK_ECHO = "tests.bench.echo_server", "tests.bench.sdk_echo_server"
+SDK_ECHO = "sdk_echo"
 
 
-def echoing(specs: Sequence[ProcessSpec]) -> list[ProcessSpec]:
-    """The stack's processes, but whoever is at the tool server's address answers at once, and needs no vendor."""
+def echoing(specs: Sequence[ProcessSpec], sdk_listen: str) -> list[ProcessSpec]:
+    """The stack's processes, but whoever is at the tool server's address answers at once, and needs no vendor. Beside them, at
+    `sdk_listen`, the same echo on the bare SDK."""
+    tool = next(spec for spec in specs if spec.name == _TOOL_SERVER)
+    sdk = replace(
+        tool,
+        name=SDK_ECHO,
+        argv=(sys.executable, "-m", _SDK_ECHO),
+        env={**tool.env, "SWITCHBOARD_LISTEN": sdk_listen},
+        address=f"http://{sdk_listen}",
+        metrics="",
+        probe=http_answers(f"http://{sdk_listen}/healthz", wanted=None),
+    )
+    return [
+        sdk,
+        *_echoing(specs),
+    ]
+
+
+def _echoing(specs: Sequence[ProcessSpec]) -> list[ProcessSpec]:
     return [
         replace(spec, argv=(sys.executable, "-m", _ECHO)) if spec.name == _TOOL_SERVER else spec
         for spec in specs
@@ -54,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def topology(around: Surroundings) -> list[ProcessSpec]:
-        specs = echoing(processes(around)) if options.echo else processes(around)
+        specs = echoing(processes(around), f"{LOOPBACK}:{around.free_port()}") if options.echo else processes(around)
         return profiling(specs, options.profile, options.into, options.service) if options.profile else specs
 
     try:

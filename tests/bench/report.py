@@ -22,6 +22,7 @@ _PROCESSES = {
     "mcp_adapter_service": "adapter",
     "housecall_pro": "tool",
     "housecall_pro_sandbox": "sandbox",
+    "sdk_echo": "sdk",
     "postgres": "postgres",
 }
 
@@ -126,6 +127,11 @@ def _against(cells: Sequence[Cell], titles: Mapping[str, str]) -> list[str]:
                 f"  (c) - (a) at p50 with one in flight: {one.p50_more_ms:+.2f} ms; a prototype had {_PROTOTYPE_P50:+} ms, "
                 f"the aim is {_WANTED_P50:+} ms"
             )
+    lines += [
+        f"  (c)/(s) at {_RATIO_AT} in flight: {one.ratio:.3f}; the prototype's tool was on the bare SDK, too"
+        for one in summary.comparisons(cells, summary.BARE)
+        if one.way == summary.WHOLE and one.in_flight == _RATIO_AT
+    ]
     lines += [
         f"  a token, checked and decided by policy, at {cost.in_flight} in flight: {cost.p50_more_ms:+.2f} ms at p50, "
         f"{cost.cpu_more_ms:+.3f} ms of CPU per call; the limit is {_WANTED_TOKEN:+} ms"

@@ -49,6 +49,11 @@ class MeasuredStack(RunningStack):
         return self.process("housecall_pro").address
 
     @property
+    def sdk_url(self) -> str:
+        """The base URL of the echo on the bare SDK."""
+        return self.process("sdk_echo").address
+
+    @property
     def tool_token(self) -> str:
         """The bearer token of the tool server."""
         return (self.state_directory / "keys" / "tool_token").read_text(encoding="utf-8").strip()

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.bench.measure import GENERATOR, Cell
 
-DIRECT, WHOLE, WITH_TOKEN = "a", "c", "e"
+DIRECT, BARE, WHOLE, WITH_TOKEN = "a", "s", "c", "e"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,11 @@ def rows(cells: Sequence[Cell]) -> list[Row]:
     return [_row(way, in_flight, cells) for way, in_flight in dict.fromkeys((cell.way, cell.in_flight) for cell in cells)]
 
 
-def comparisons(cells: Sequence[Cell]) -> list[Comparison]:
-    """Every way but the direct one, against the direct call of the same round."""
-    direct = {(cell.in_flight, cell.round): cell for cell in cells if cell.way == DIRECT}
+def comparisons(cells: Sequence[Cell], base: str = DIRECT) -> list[Comparison]:
+    """Every other way against the direct call of the same round, ours or the bare SDK's."""
+    direct = {(cell.in_flight, cell.round): cell for cell in cells if cell.way == base}
     found = []
-    for way, in_flight in dict.fromkeys((cell.way, cell.in_flight) for cell in cells if cell.way != DIRECT):
+    for way, in_flight in dict.fromkeys((cell.way, cell.in_flight) for cell in cells if cell.way != base):
         pairs = [
             (cell, direct[in_flight, cell.round])
             for cell in cells

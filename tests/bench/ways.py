@@ -1,4 +1,5 @@
-"""The ways in that are compared: (a) to (d) each one link longer than the one before, (e) and (f) with a token.
+"""The ways in that are compared: (a) to (d) each one link longer than the one before, (e) and (f) with a token; (s) is what
+anybody would write in (a)'s place.
 
 Above: `measure`. Below: `booking` (what is sent), `generators` (how), `stacks` (where to).
 """
@@ -38,6 +39,11 @@ def _direct(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> L
     return run_wrk(url, template, _DONE, in_flight, seconds)
 
 
+def _bare(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
+    url = stack.sdk_url
+    return run_wrk(url, booking.mcp_call(urlsplit(url).netloc, stack.tool_token, run), _DONE, in_flight, seconds)
+
+
 def _grpc(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> Load:
     return run_grpc(
         stack.dispatch_socket,
@@ -70,6 +76,7 @@ def _booking(stack: MeasuredStack, run: str, in_flight: int, seconds: float) -> 
 
 WAYS = (
     Way(letter="a", title="echo tool, directly over MCP", stack=ECHO, journals=False, drive=_direct),
+    Way(letter="s", title="the same echo on the bare MCP SDK", stack=ECHO, journals=False, drive=_bare),
     Way(letter="b", title="gRPC dispatch of it", stack=ECHO, journals=True, drive=_grpc),
     Way(letter="c", title="JSON through Envoy", stack=ECHO, journals=True, drive=_json),
     Way(letter="d", title="the booking path (sandbox)", stack=REAL, journals=True, drive=_booking),
