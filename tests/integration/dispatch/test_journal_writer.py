@@ -83,6 +83,7 @@ async def test_an_action_that_waits_for_a_person_is_written_with_its_authorizati
     assert journal.problems() == []
 
 
+@pytest.mark.requirement("S4.23")
 async def test_the_history_of_an_allowed_action_tells_its_whole_life(journal: Journal) -> None:
     action_id, _ = await pending(journal, "k")
     now = datetime.now(UTC)
@@ -144,6 +145,7 @@ async def test_one_commit_takes_new_keys_and_held_ones_and_numbers_what_it_write
     assert journal.problems() == []
 
 
+@pytest.mark.requirement("S3.11")
 async def test_writers_of_several_processes_that_want_the_same_keys_share_them_out(journal: Journal) -> None:
     other = writer_of(journal.database)
     async with writing(other):
