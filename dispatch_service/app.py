@@ -24,7 +24,7 @@ from switchboard.tool.v1 import tool_service_pb2_grpc
 from dispatch_service.actions import flow, payload_types, tool_of
 from dispatch_service.journal.action_log import ActionLog
 from dispatch_service.keying import Keying
-from dispatch_service.listing import Listing
+from dispatch_service.listing import ContractTools, Listing
 from dispatch_service.parts import Parts, assemble
 from dispatch_service.policy import PoliciesUnusable
 from dispatch_service.servicers.action_log import ActionLogServicer
@@ -90,7 +90,7 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
         DispatchServicer(realm=realm, limit=parts.limit, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
     )
     calls = ToolCalls(realm=realm, journey=parts.journey, keys=parts.keys)
-    listing = Listing(parts.policies, parts.adapter)
+    listing = Listing(parts.policies, ContractTools(parts.adapter))
     tool_service_pb2_grpc.add_ToolServiceServicer_to_server(ToolServicer(realm=realm, calls=calls, listing=listing), server)
     server.add_generic_rpc_handlers(typed_tool_handlers(calls))
     authorizations = parts.authorizations

@@ -5,20 +5,19 @@ Above: ToolService. Below: the contract (nothing is listed by hand), policy, the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.struct_pb2 import Struct
 from switchboard.tool.v1 import tool_service_pb2 as pb
 
+from dispatch_service.aliases import AliasTable
 from dispatch_service.call import TOOL
 from dispatch_service.doors.tools import name_of
 from dispatch_service.permission import action_id
 from dispatch_service.policy import Effect, Policies
 from dispatch_service.principal import Principal
+from dispatch_service.tool_descriptions import described, function_of, named, parameters_of
 from service_kit.contract.fields import Kind, plan_for
 from service_kit.contract.image import comment_of
 from service_kit.contract.tools import ToolSpec, tools
@@ -39,28 +38,55 @@ class Registry(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Described:
-    tool: pb.Tool
-    parameters: Struct
+class Catalogue(Protocol):
+    """Which tools there are."""
+
+    async def tools_for(self, principal: Principal) -> Sequence[ToolSpec]:
+        """Return those that are there for a caller, whether it may call them or not, in the order of servers and names."""
+        ...
+
+
+class ContractTools:
+    """The tools of the contract."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def tools_for(self, principal: Principal) -> Sequence[ToolSpec]:
+        """Return those whose servers are there, whoever asks."""
+        there = await self._registry.servers()
+        return [spec for (server, _), spec in sorted(tools().items()) if server in there]
 
 
 class Listing:
     """Lists what one caller may do, at least after somebody's decision."""
 
-    def __init__(self, policies: Policies, registry: Registry) -> None:
+    def __init__(self, policies: Policies, catalogue: Catalogue) -> None:
         self._policies = policies
-        self._registry = registry
+        self._catalogue = catalogue
 
-    async def tools(self, principal: Principal) -> list[pb.Tool]:
+    async def tools(self, principal: Principal, *, names_only: bool = False) -> list[pb.Tool]:
         """Every tool, in the order of servers and names."""
         listed = []
         for spec, permission in await self._allowed(principal):
-            tool = pb.Tool()
-            tool.CopyFrom(_described(spec.server, spec.name).tool)
+            tool = named(spec) if names_only else pb.Tool()
+            if not names_only:
+                tool.CopyFrom(described(spec))
             tool.permission = permission
             listed.append(tool)
         return listed
+
+    async def functions(self, principal: Principal, server: str = "") -> list[pb.Tool]:
+        """The same as functions for a model's API; of one server, where one is named."""
+        return [
+            function_of(spec, reasoned=permission != _PERMISSIONS[Effect.ALLOW])
+            for spec, permission in await self._allowed(principal)
+            if server in ("", spec.server)
+        ]
+
+    async def aliases(self, principal: Principal) -> AliasTable[ToolSpec]:
+        """The tools that are there for a caller by their names for models. Whether it may call one is for the journey to say."""
+        return AliasTable(await self._catalogue.tools_for(principal))
 
     async def capabilities(self, principal: Principal) -> pb.Capabilities:
         """The same by domain, and the kinds of things that can be read."""
@@ -71,7 +97,7 @@ class Listing:
             domain.actions.add(
                 name=spec.action,
                 permission=permission,
-                parameters=_described(spec.server, spec.name).parameters,
+                parameters=parameters_of(spec),
                 server=spec.server,
                 tool=spec.name,
             )
@@ -84,38 +110,17 @@ class Listing:
         )
 
     async def _allowed(self, principal: Principal) -> list[tuple[ToolSpec, str]]:
-        there = await self._registry.servers()
-        allowed = []
-        for (server, _), spec in sorted(tools().items()):
-            level = self._policies.level(principal, action_id(TOOL, name_of(spec)))
-            if server in there and level in _PERMISSIONS:
-                allowed.append((spec, _PERMISSIONS[level]))
-        return allowed
+        levels = (
+            (spec, self._policies.level(principal, action_id(TOOL, name_of(spec))))
+            for spec in await self._catalogue.tools_for(principal)
+        )
+        return [(spec, _PERMISSIONS[level]) for spec, level in levels if level in _PERMISSIONS]
 
 
 def _domain(spec: ToolSpec) -> pb.CapabilityDomain:
     service, _, _ = spec.rpc.rpartition(".")
     description = comment_of(service).removeprefix(f"{service.rpartition('.')[2]} is ").strip()
     return pb.CapabilityDomain(domain=spec.domain, description=description[:1].upper() + description[1:])
-
-
-@cache
-def _described(server: str, name: str) -> _Described:
-    spec = tools()[server, name]
-    parameters = _struct(spec.input_schema)
-    effect = "read" if spec.reads_only else "destructive" if spec.destructive else "write"
-    tool = pb.Tool(
-        server=server,
-        name=name,
-        title=spec.title,
-        description=spec.description,
-        effect=effect,
-        sensitive=spec.sensitive,
-        idempotent=spec.idempotent,
-        input_schema=parameters,
-        output_schema=_struct(spec.output_schema) if spec.output_schema is not None else None,
-    )
-    return _Described(tool=tool, parameters=parameters)
 
 
 def _data_types(spec: ToolSpec) -> list[pb.CapabilityDataType]:
@@ -135,9 +140,3 @@ def _data_types(spec: ToolSpec) -> list[pb.CapabilityDataType]:
 
 def _includes(item: Descriptor) -> list[str]:
     return [field.json_name for field in plan_for(item).fields if field.kind is Kind.MESSAGE]
-
-
-def _struct(document: dict[str, Any]) -> Struct:
-    made = Struct()
-    made.update(document)
-    return made

@@ -21,10 +21,13 @@ from service_kit.contract import validation
 from service_kit.contract.parse import struct_to_document
 from service_kit.contract.problems import Problem, first_per_path
 from service_kit.contract.tools import ToolSpec, tools
+from service_kit.errors import InvalidArgument
 from service_kit.keys import Keyring
 
 Request = tool_service_pb2.CallToolRequest
 Response = tool_service_pb2.CallToolResponse
+ListResponse = tool_service_pb2.ListToolsResponse
+_OPENAI = "openai"
 
 
 class ToolCalls:
@@ -85,13 +88,16 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
         answer.server, answer.tool = request.server[:100], request.tool[:128]
         return answer
 
-    async def ListTools(self, request: tool_service_pb2.ListToolsRequest, context: Any) -> tool_service_pb2.ListToolsResponse:
+    async def ListTools(self, request: tool_service_pb2.ListToolsRequest, context: Any) -> ListResponse:
         """List what the caller may call, at least after somebody's decision."""
         principal = require_token(metadata_of.of(context), self._realm)
-        listed = await self._listing.tools(principal)
-        return tool_service_pb2.ListToolsResponse(
-            tools=[tool for tool in listed if not request.server or tool.server == request.server]
-        )
+        problems = validation.check(request)
+        if problems:
+            raise InvalidArgument("INVALID_ARGUMENT", "Check these parameters: server, format.", problems=problems)
+        if request.format == _OPENAI:
+            return ListResponse(tools=await self._listing.functions(principal, request.server))
+        listed = await self._listing.tools(principal, names_only=request.names_only)
+        return ListResponse(tools=[tool for tool in listed if not request.server or tool.server == request.server])
 
     async def GetCapabilities(
         self, request: tool_service_pb2.GetCapabilitiesRequest, context: Any
