@@ -38,6 +38,15 @@ class ToolCalls:
         self._journey = journey
         self._keys = keys
 
+    async def by_name(
+        self, context: Any, tool: ToolSpec | None, document: dict[str, Any], envelope: Request, problems: Sequence[Problem] = ()
+    ) -> Response:
+        """Call `tool` with loose arguments, which are checked against what it takes. `problems` are reasons not to read them."""
+        payload = tool.messages[0]() if tool is not None else None
+        if payload is not None and not problems:
+            problems = validation.read_document(document, payload, "arguments")
+        return await self.start(context, tool, payload, problems, envelope)
+
     async def start(
         self, context: Any, tool: ToolSpec | None, payload: Message | None, problems: Sequence[Problem], envelope: Request
     ) -> Response:
@@ -79,11 +88,7 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
     async def CallTool(self, request: Request, context: Any) -> Response:
         """Call one tool with loose JSON arguments, which are checked against the tool's message."""
         tool = tools().get((request.server, request.tool))
-        payload = tool.messages[0]() if tool is not None else None
-        problems: Sequence[Problem] = ()
-        if payload is not None:
-            problems = validation.read_document(struct_to_document(request.arguments), payload, "arguments")
-        answer = await self._calls.start(context, tool, payload, problems, request)
+        answer = await self._calls.by_name(context, tool, struct_to_document(request.arguments), request)
         # What was asked for is said back as it was asked, also where there is no such tool.
         answer.server, answer.tool = request.server[:100], request.tool[:128]
         return answer
