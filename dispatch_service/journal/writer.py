@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 from psycopg.rows import TupleRow, tuple_row
 
-from dispatch_service.journal import QUERIES, batch
+from dispatch_service.journal import QUERIES, batch, rows
 from dispatch_service.journal.records import ANCHOR, INTENT, OUTCOME, RETRYABLE, SETTLED, Closing, Opened, Opening
 from service_kit.logging import log
 from service_kit.postgres import DatabaseRefused, DatabaseUnavailable, translated
@@ -296,11 +296,5 @@ class JournalWriter:
 
 
 def _abandoned(opening: Opening) -> Closing:
-    now = datetime.now(UTC)
-    row = {
-        "status": "FAILED",
-        "error_code": "INTEGRATION_DOWN",
-        "error_details": "The journal did not answer in time; nothing was called.",
-        "updated_at": now.isoformat(),
-    }
-    return Closing(action_id=opening.action_id, type=OUTCOME, at=now, row=row, claim_state=RETRYABLE)
+    closing = rows.not_carried_out(opening.action_id, "The journal did not answer in time; nothing was called.")
+    return replace(closing, claim_state=RETRYABLE)
