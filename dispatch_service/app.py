@@ -91,7 +91,9 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
     )
     calls = ToolCalls(realm=realm, journey=parts.journey, keys=parts.keys)
     listing = Listing(parts.policies, ContractTools(parts.adapter))
-    tool_service_pb2_grpc.add_ToolServiceServicer_to_server(ToolServicer(realm=realm, calls=calls, listing=listing), server)
+    tool_service_pb2_grpc.add_ToolServiceServicer_to_server(
+        ToolServicer(realm=realm, calls=calls, listing=listing, keys=parts.keys), server
+    )
     server.add_generic_rpc_handlers(typed_tool_handlers(calls))
     authorizations = parts.authorizations
     authorization_service_pb2_grpc.add_AuthorizationServiceServicer_to_server(

@@ -83,12 +83,13 @@ def missing_fields(action: str, descriptor: Descriptor, paths: Iterable[str], pr
     return typed(made)
 
 
-def authorization_required(title: str, waiting: Waiting) -> Card:
-    """The card for what waits for a person, with the buttons that people who may decide can press."""
-    decisions = [("Allow once", "authorized"), ("Deny", "denied")]
+def authorization_required(title: str, waiting: Waiting, *, question: str = "") -> Card:
+    """The card for what waits for a person, with the buttons that people who may decide can press. `question` says what exactly
+    would be called; without one, it is only said that something waits."""
+    decisions = [("Approve", "authorized"), ("Edit", "edited"), ("Deny", "denied")]
     made = card(
         "This needs a person's approval",
-        f"{title} waits for somebody to allow it.",
+        question or f"{title} waits for somebody to allow it.",
         facts=[("Reason", waiting.reason)],
         actions=[_decide_button(label, waiting.authorization_id, decision) for label, decision in decisions],
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
 from google.protobuf.message import Message
 from switchboard.dispatch.v1 import error_pb2
 from switchboard.tool.v1 import tool_service_pb2
@@ -114,9 +115,14 @@ class ToolDoor:
             f" GET /api/authorizations/{waiting.authorization_id} says how it stands and, in the end, what came of it."
         )
         pending.expires_at = waiting.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        result.result.card.CopyFrom(build.authorization_required(title, waiting))
-        result.result.message = result.result.card.text
+        result.result.card.CopyFrom(build.authorization_required(title, waiting, question=_question(plan)))
+        result.result.message = f"{title} waits for somebody to allow it."
         return result
+
+
+def _question(plan: Plan) -> str:
+    """What a person is asked. It holds what the caller sent, for those whom the caller shows it; no journal or log has it."""
+    return f"Call {plan.tool.name} with args {orjson.dumps(plan.arguments).decode()}?" if plan.tool else ""
 
 
 def _result(action: str, correlation_id: str, *, ok: bool) -> Result:

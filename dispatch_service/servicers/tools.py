@@ -6,6 +6,7 @@ Above: the gRPC server. Below: the journey, the listing, and `ToolCalls`, which 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -17,6 +18,7 @@ from dispatch_service.journey import Journey
 from dispatch_service.listing import Listing
 from dispatch_service.principal import Realm, require_token
 from dispatch_service.servicers import metadata as metadata_of
+from dispatch_service.tool_calls import ModelCalls
 from service_kit.contract import validation
 from service_kit.contract.parse import struct_to_document
 from service_kit.contract.problems import Problem, first_per_path
@@ -80,10 +82,11 @@ class ToolCalls:
 class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
     """The door for tools."""
 
-    def __init__(self, *, realm: Realm, calls: ToolCalls, listing: Listing) -> None:
+    def __init__(self, *, realm: Realm, calls: ToolCalls, listing: Listing, keys: Keyring) -> None:
         self._realm = realm
         self._calls = calls
         self._listing = listing
+        self._keys = keys
 
     async def CallTool(self, request: Request, context: Any) -> Response:
         """Call one tool with loose JSON arguments, which are checked against the tool's message."""
@@ -92,6 +95,18 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
         # What was asked for is said back as it was asked, also where there is no such tool.
         answer.server, answer.tool = request.server[:100], request.tool[:128]
         return answer
+
+    async def ExecuteToolCalls(
+        self, request: tool_service_pb2.ExecuteToolCallsRequest, context: Any
+    ) -> tool_service_pb2.ExecuteToolCallsResponse:
+        """Carry out the tool calls of a model's reply."""
+        principal = require_token(metadata_of.of(context), self._realm)
+        problems = [*validation.check(request), *_repeated_ids(request)]
+        if problems:
+            named = ", ".join(problem.path for problem in problems)
+            raise InvalidArgument("INVALID_ARGUMENT", f"Check these parameters: {named}.", problems=problems)
+        calls = ModelCalls(partial(self._calls.by_name, context), partial(self._keys.short_hash, "tool call"))
+        return await calls.execute(request, await self._listing.aliases(principal))
 
     async def ListTools(self, request: tool_service_pb2.ListToolsRequest, context: Any) -> ListResponse:
         """List what the caller may call, at least after somebody's decision."""
@@ -110,3 +125,14 @@ class ToolServicer(tool_service_pb2_grpc.ToolServiceServicer):
         """The same by domain."""
         principal = require_token(metadata_of.of(context), self._realm)
         return tool_service_pb2.GetCapabilitiesResponse(success=True, data=await self._listing.capabilities(principal))
+
+
+def _repeated_ids(request: tool_service_pb2.ExecuteToolCallsRequest) -> list[Problem]:
+    """A tool call's id is what it is known by, so no two have the same."""
+    seen: set[str] = set()
+    problems = []
+    for index, call in enumerate(request.tool_calls):
+        if call.id in seen:
+            problems.append(Problem(path=f"tool_calls[{index}].id", rule="unique", message="Each call has an id of its own."))
+        seen.add(call.id)
+    return problems

@@ -115,3 +115,23 @@ _CONVERTERS: dict[Kind, Converter] = {
     Kind.TIMESTAMP: lambda value: value.ToJsonString(),
     Kind.BYTES: lambda value: value.decode("utf-8", "replace"),
 }
+
+
+def without_secrets(document: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
+    """Return a rendered document of a message type without what the contract marks as secret: for whoever is not to keep it."""
+    fields = plan_for(descriptor).by_name
+    return {
+        name: _inner(value, fields[name]) if name in fields else value
+        for name, value in document.items()
+        if name not in fields or fields[name].pii != "SECRET"
+    }
+
+
+def _inner(value: Any, field: FieldPlan) -> Any:
+    if field.message is None or field.kind is not Kind.MESSAGE:
+        return value
+    if isinstance(value, list):
+        return [_inner(item, field) for item in value]
+    if field.is_map and isinstance(value, dict):
+        return {key: without_secrets(item, field.message) if isinstance(item, dict) else item for key, item in value.items()}
+    return without_secrets(value, field.message) if isinstance(value, dict) else value
