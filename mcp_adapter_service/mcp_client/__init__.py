@@ -22,6 +22,7 @@ from mcp_adapter_service.mcp_client.outcomes import (
     Unknown,
 )
 from mcp_adapter_service.mcp_client.pool import open_pool
+from mcp_adapter_service.mcp_client.tool_bounds import LeftOut
 
 __all__ = [
     "ClientLimits",
@@ -30,6 +31,7 @@ __all__ = [
     "Fault",
     "HttpFault",
     "InputRequired",
+    "LeftOut",
     "McpClient",
     "ProtocolFault",
     "Refused",

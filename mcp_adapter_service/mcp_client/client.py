@@ -23,14 +23,17 @@ import orjson
 from mcp.shared.inbound import encode_header_value
 
 from mcp_adapter_service.mcp_client import faults, replies, wire
+from mcp_adapter_service.mcp_client.authorization import Authorizer
 from mcp_adapter_service.mcp_client.exchange import Exchange
 from mcp_adapter_service.mcp_client.faults import Code
 from mcp_adapter_service.mcp_client.limits import ClientLimits
+from mcp_adapter_service.mcp_client.listing import Listing
 from mcp_adapter_service.mcp_client.outcomes import (
     Fault,
     InputRequired,
     ProtocolFault,
     ServerAlive,
+    TimedOut,
     ToolList,
     ToolReply,
 )
@@ -38,6 +41,7 @@ from mcp_adapter_service.mcp_client.param_headers import ParamHeaders
 from mcp_adapter_service.mcp_client.reply_stream import ProgressCallback
 from mcp_adapter_service.mcp_client.revision import Revision
 from mcp_adapter_service.mcp_client.wire import Binding, CallContext
+from mcp_adapter_service.mcp_client.withdrawals import Withdrawals
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
@@ -56,14 +60,16 @@ class McpClient:
         *,
         session: aiohttp.ClientSession,
         limits: ClientLimits | None = None,
+        authorizer: Authorizer | None = None,
     ) -> None:
         if token is not None and not _VISIBLE.fullmatch(token):
             raise ValueError(f"The token of tool server '{server_name}' must be visible ASCII characters only.")
         self.server_name = server_name
         self._limits = limits or ClientLimits()
-        self._exchange = Exchange(server_name, url, session, self._limits)
+        self._exchange = Exchange(server_name, url, session, self._limits, authorizer)
         self._revision = Revision(self._exchange, wire.base_headers(token))
         self._param_headers = ParamHeaders()
+        self._withdrawals = Withdrawals(self._exchange)
         self._ids = itertools.count(1)
 
     @property
@@ -82,11 +88,15 @@ class McpClient:
         traceparent: str | None = None,
         meta: Mapping[str, Any] | None = None,
         on_progress: ProgressCallback | None = None,
+        answering: InputRequired | None = None,
+        answers: Mapping[str, Any] | None = None,
     ) -> ToolReply:
         """Call a tool once and say what is known of it.
 
         `arguments_json` is one JSON object and is copied into the request unread; `deadline` is in the loop's time; `meta`
-        joins the request's `_meta`. Faults are returned, not raised. Cancelling closes the call's connection and nothing else.
+        joins the request's `_meta`; without a `traceparent` a trace begins here, under the correlation id. A tool that asked for
+        input is called again with its `InputRequired` as `answering`, and `answers` by its keys. Faults are returned, not raised.
+        Cancelling closes the call's connection and tells a server with sessions, and does nothing else.
 
         Raises:
             ValueError: `arguments_json` is no JSON object, or `correlation_id` does not fit a header.
@@ -95,41 +105,40 @@ class McpClient:
             raise ValueError("arguments_json must be one JSON object without white space around it")
         context = _context(correlation_id, traceparent, meta)
         # The arguments come first: should they ever hold more than they ought to, what follows wins.
-        params = {"arguments": orjson.Fragment(arguments_json), "name": name}
+        params: dict[str, Any] = {"arguments": orjson.Fragment(arguments_json), "name": name}
+        if answering is not None:
+            params["inputResponses"] = answers or {}
+            if answering.state is not None:
+                params["requestState"] = answering.state
         headers = self._param_headers.of(name, arguments_json)
         call = _Request("tools/call", params, context, name, headers, on_progress)
         result = await self._ask(call, deadline)
-        if isinstance(result, ProtocolFault) and result.rpc_code == replies.HEADER_MISMATCH and headers is None:
+        if isinstance(result, ProtocolFault) and result.rpc_code == replies.HEADER_MISMATCH:
             listed = await self.list_tools(deadline, correlation_id=context.correlation_id)
-            headers = self._param_headers.of(name, arguments_json)
-            if isinstance(listed, ToolList) and headers is not None:
-                result = await self._ask(replace(call, param_headers=headers), deadline)
+            wanted = self._param_headers.of(name, arguments_json)
+            if isinstance(listed, ToolList) and wanted != headers:
+                result = await self._ask(replace(call, param_headers=wanted), deadline)
         if isinstance(result, (Fault, InputRequired)):
             return result
         return replies.tool_reply(self.server_name, result)
 
     async def list_tools(self, deadline: float, *, correlation_id: str | None = None) -> ToolList | Fault:
-        """Return every tool that the server lists, page by page, each as the server wrote it."""
+        """Return every tool that the server lists and that can be used, page by page, each as the server wrote it."""
         context = _context(correlation_id, None, None)
-        tools: list[Mapping[str, Any]] = []
+        listing = Listing(self._limits)
         cursor: str | None = None
-        seen: set[str] = set()
         for _ in range(self._limits.max_tool_pages):
             result = await self._ask(_Request("tools/list", {"cursor": cursor} if cursor else {}, context), deadline)
             if isinstance(result, Fault):
                 return result
-            page = None if isinstance(result, InputRequired) else result.get("tools")
-            if not isinstance(page, list) or not all(isinstance(tool, dict) for tool in page):
-                return faults.protocol(self.server_name, Code.BAD_REPLY)
-            tools += page
-            cursor = None if isinstance(result, InputRequired) else result.get("nextCursor")
-            if not cursor:
-                return ToolList(tools=tuple(self._param_headers.learn(tools)))
-            if not isinstance(cursor, str) or cursor in seen:
-                return faults.protocol(self.server_name, Code.BAD_REPLY)
-            if len(tools) > self._limits.max_tools:
-                break
-            seen.add(cursor)
+            refused = Code.BAD_REPLY if isinstance(result, InputRequired) else listing.add(result)
+            if refused is not None:
+                return faults.protocol(self.server_name, refused)
+            cursor = listing.next_cursor
+            if cursor is None:
+                listed = listing.tool_list()
+                self._param_headers.learn(listed.tools)
+                return listed
         return faults.protocol(self.server_name, Code.REPLY_TOO_LARGE)
 
     async def ping(self, deadline: float) -> ServerAlive | Fault:
@@ -145,7 +154,9 @@ class McpClient:
 
     async def aclose(self) -> None:
         """End the session with the server, where there is one. The pool stays open; it is not ours."""
-        await self._revision.aclose(asyncio.get_running_loop().time() + 1.0)
+        deadline = asyncio.get_running_loop().time() + 1.0
+        await self._withdrawals.aclose(deadline)
+        await self._revision.aclose(deadline)
 
     async def _ask(self, request: _Request, deadline: float) -> Mapping[str, Any] | InputRequired | Fault:
         binding = self._revision.current or await self._revision.binding(deadline)
@@ -176,8 +187,14 @@ class McpClient:
             request.context,
             progress=request.on_progress is not None,
         )
-        answer = await self._exchange.request(body, headers, request_id, deadline, request.on_progress)
+        try:
+            answer = await self._exchange.request(body, headers, request_id, deadline, request.on_progress)
+        except asyncio.CancelledError:
+            self._withdrawals.withdraw(binding, request_id)
+            raise
         if isinstance(answer, Fault):
+            if isinstance(answer, TimedOut):
+                self._withdrawals.withdraw(binding, request_id)
             return answer
         return replies.result_of(self.server_name, answer.message, answer.status)
 
@@ -197,6 +214,7 @@ def _context(correlation_id: str | None, traceparent: str | None, meta: Mapping[
         correlation_id = uuid.uuid4().hex
     elif not _CORRELATION_ID.fullmatch(correlation_id):
         raise ValueError("correlation_id must be 1 to 200 visible ASCII characters")
-    if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
-        traceparent = None  # W3C: what does not parse is dropped, not passed on.
+    if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
+        # W3C: what does not parse is not passed on; a trace begins here.
+        traceparent = wire.new_traceparent(correlation_id)
     return CallContext(correlation_id=correlation_id, traceparent=traceparent, meta=meta or {})

@@ -19,10 +19,11 @@ from aiohttp.payload import BytesPayload
 from yarl import URL
 
 from mcp_adapter_service.mcp_client import faults, wire
+from mcp_adapter_service.mcp_client.authorization import Authorizer
 from mcp_adapter_service.mcp_client.faults import Code
 from mcp_adapter_service.mcp_client.limits import ClientLimits
-from mcp_adapter_service.mcp_client.outcomes import Fault
-from mcp_adapter_service.mcp_client.replies import retry_after_seconds
+from mcp_adapter_service.mcp_client.outcomes import Fault, HttpFault
+from mcp_adapter_service.mcp_client.replies import answers, retry_after_seconds
 from mcp_adapter_service.mcp_client.reply_stream import ProgressCallback, ReplyStream
 
 _ERROR_BODY_LIMIT: Final = 64 * 1024
@@ -30,6 +31,9 @@ _ERROR_BODY_LIMIT: Final = 64 * 1024
 # How long a server may take to end a reply stream after the response, and how many in a row may fail to.
 _STREAM_END_SECONDS: Final = 0.02
 _STREAMS_LEFT_OPEN: Final = 3
+
+# How often one request is sent again with another token: the first, and one with more scope.
+_RENEWALS: Final = 2
 
 # Nothing in the body of these says more than the status does, and only MCP servers, not what stands before them, say
 # anything in the body of the others.
@@ -60,13 +64,21 @@ class _Body(BytesPayload):
 class Exchange:
     """Exchange speaks HTTP with one server over a pool that it shares."""
 
-    def __init__(self, server: str, url: str, session: aiohttp.ClientSession, limits: ClientLimits) -> None:
+    def __init__(
+        self,
+        server: str,
+        url: str,
+        session: aiohttp.ClientSession,
+        limits: ClientLimits,
+        authorizer: Authorizer | None = None,
+    ) -> None:
         self.server = server
         self.limits = limits
         self._url = URL(url)
         if self._url.scheme not in {"http", "https"} or not self._url.host or self._url.user:
             raise ValueError(f"The URL of tool server '{server}' must be http(s)://host… without credentials in it.")
         self._session = session
+        self._authorizer = authorizer
         self._left_open = 0
         # The call's deadline bounds everything; aiohttp's own timers would only cost time.
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_seconds)
@@ -78,10 +90,32 @@ class Exchange:
         request_id: int,
         deadline: float,
         on_progress: ProgressCallback | None = None,
+    ) -> Answer | Fault:
+        """Send a request and return its response. `deadline` is in the loop's time."""
+        authorizer = self._authorizer
+        if authorizer is None:
+            return await self._request(body, headers, request_id, deadline, on_progress)
+        for _ in range(_RENEWALS):
+            used = authorizer.token
+            answer = await self._request(body, self._authorized(headers), request_id, deadline, on_progress)
+            if not isinstance(answer, HttpFault) or answer.challenge is None:
+                return answer
+            version = headers.get(wire.VERSION, wire.LEGACY)
+            if not await authorizer.renew(answer.status, answer.challenge, used, version, deadline):
+                return answer
+        return await self._request(body, self._authorized(headers), request_id, deadline, on_progress)
+
+    async def _request(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        request_id: int,
+        deadline: float,
+        on_progress: ProgressCallback | None = None,
         *,
         on_fresh_connection: bool = False,
     ) -> Answer | Fault:
-        """Send a request and return its response. `deadline` is in the loop's time.
+        """Send a request once.
 
         A pooled connection that turns out to be closed before anything was written is replaced once, by
         `on_fresh_connection`: nobody but us has noticed the first try.
@@ -91,26 +125,23 @@ class Exchange:
         payload = _Body(body)
         try:
             async with asyncio.timeout_at(deadline), self._open("POST", headers, payload) as response:
-                status, kind = response.status, media_type(response)
-                if status == 200 and kind == "application/json":
-                    return await self._json(response, request_id, self.limits.max_reply_bytes)
-                if status == 200 and kind == "text/event-stream":
+                if response.status == 200 and media_type(response) == "text/event-stream" and not _compressed(response):
                     stream = ReplyStream(self, headers, request_id, deadline, on_progress)
                     found = await stream.read(response)
                     await self._let_it_end(response, deadline)
                     return found if isinstance(found, Fault) else Answer(found, 200, _session_id(response))
-                return await self._without_result(response, kind, request_id)
+                return await self._whole(response, request_id)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             fault = self._network_fault(error, payload.sent)
         if fault.code == Code.NOT_SENT and not on_fresh_connection:
-            return await self.request(body, headers, request_id, deadline, on_progress, on_fresh_connection=True)
+            return await self._request(body, headers, request_id, deadline, on_progress, on_fresh_connection=True)
         return fault
 
     async def post(self, body: bytes, headers: Mapping[str, str], deadline: float) -> Fault | None:
         """Send a notification, or an answer to the server; None once it is taken."""
         payload = _Body(body)
         try:
-            async with asyncio.timeout_at(deadline), self._open("POST", headers, payload) as response:
+            async with asyncio.timeout_at(deadline), self._open("POST", self._authorized(headers), payload) as response:
                 return None if response.status < 300 else faults.http(self.server, response.status)
         except (aiohttp.ClientError, OSError) as error:
             return self._network_fault(error, payload.sent)
@@ -118,14 +149,18 @@ class Exchange:
     async def delete(self, headers: Mapping[str, str], deadline: float) -> None:
         """End a session at the server. Best effort: left alone it ends by itself later."""
         try:
-            async with asyncio.timeout_at(deadline), self._open("DELETE", headers):
+            async with asyncio.timeout_at(deadline), self._open("DELETE", self._authorized(headers)):
                 return
         except (aiohttp.ClientError, OSError):
             return
 
     def resume(self, headers: Mapping[str, str], last_event_id: str) -> aiohttp.client._RequestContextManager:
         """Open the rest of a reply stream that ended early."""
-        return self._open("GET", {**headers, wire.LAST_EVENT_ID: last_event_id})
+        return self._open("GET", {**self._authorized(headers), wire.LAST_EVENT_ID: last_event_id})
+
+    def _authorized(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        token = self._authorizer.token if self._authorizer is not None else None
+        return {**headers, wire.AUTHORIZATION: f"Bearer {token}"} if token is not None else headers
 
     def _open(
         self, method: str, headers: Mapping[str, str], payload: _Body | None = None
@@ -135,6 +170,15 @@ class Exchange:
             method, self._url, data=payload, headers=headers, allow_redirects=False, timeout=self._timeout
         )
 
+    async def _whole(self, response: aiohttp.ClientResponse, request_id: int) -> Answer | Fault:
+        """Read a reply that is no stream."""
+        kind = media_type(response)
+        if _compressed(response):
+            return self._compressed_reply(response)
+        if response.status == 200 and kind == "application/json":
+            return await self._json(response, request_id, self.limits.max_reply_bytes)
+        return await self._without_result(response, kind, request_id)
+
     async def _json(self, response: aiohttp.ClientResponse, request_id: int, limit: int) -> Answer | Fault:
         body = await read_body(response, limit)
         if body is None:
@@ -143,10 +187,15 @@ class Exchange:
             message = orjson.loads(body)
         except orjson.JSONDecodeError:
             return faults.protocol(self.server, Code.BAD_JSON, status=response.status)
-        # A server that could not read the request answers with the id null.
-        if not isinstance(message, dict) or message.get("id", request_id) not in (request_id, None):
+        if not isinstance(message, dict) or not answers(message, request_id):
             return faults.protocol(self.server, Code.BAD_REPLY, status=response.status)
         return Answer(message, response.status, _session_id(response))
+
+    def _compressed_reply(self, response: aiohttp.ClientResponse) -> Fault:
+        """What an error status says stands; nothing else of the reply can be read."""
+        if 200 <= response.status < 300:
+            return faults.protocol(self.server, Code.COMPRESSED, status=response.status)
+        return faults.http(self.server, response.status, retry_after_seconds(response.headers.get("Retry-After")))
 
     async def _let_it_end(self, response: aiohttp.ClientResponse, deadline: float) -> None:
         """Wait a moment for the end of a reply stream: only then can its connection be used again."""
@@ -168,7 +217,8 @@ class Exchange:
         if 200 <= status < 300:
             code = Code.NO_REPLY if status in {202, 204} else Code.BAD_CONTENT_TYPE
             return faults.protocol(self.server, code, status=status)
-        fault = faults.http(self.server, status, retry_after_seconds(response.headers.get("Retry-After")))
+        said = response.headers
+        fault = faults.http(self.server, status, retry_after_seconds(said.get("Retry-After")), said.get("WWW-Authenticate"))
         if status in _STATUS_IS_ALL or not 400 <= status < 500 or kind != "application/json":
             return fault
         try:
@@ -208,6 +258,10 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes | Non
         chunks.append(chunk)
         size += len(chunk)
     return None
+
+
+def _compressed(response: aiohttp.ClientResponse) -> bool:
+    return response.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}
 
 
 def _session_id(response: aiohttp.ClientResponse) -> str | None:

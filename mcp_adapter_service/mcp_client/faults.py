@@ -34,6 +34,7 @@ class Code(StrEnum):
     BREAKER_OPEN = "BREAKER_OPEN"
     QUEUE_FULL = "QUEUE_FULL"
     QUEUE_TIMED_OUT = "QUEUE_TIMED_OUT"
+    RATE_EXCEEDED = "RATE_EXCEEDED"
     # Sent, and nothing came back.
     NO_ANSWER = "NO_ANSWER"
     CONNECTION_LOST = "CONNECTION_LOST"
@@ -49,6 +50,7 @@ class Code(StrEnum):
     # An answer that is not MCP.
     BAD_HTTP = "BAD_HTTP"
     BAD_CONTENT_TYPE = "BAD_CONTENT_TYPE"
+    COMPRESSED = "COMPRESSED"
     BAD_JSON = "BAD_JSON"
     BAD_REPLY = "BAD_REPLY"
     REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
@@ -85,6 +87,7 @@ _MEANINGS: Final[dict[Code, _Meaning]] = {
     Code.BREAKER_OPEN: _Meaning("failed repeatedly and is left alone for a moment; try again later", _N, True, False),
     Code.QUEUE_FULL: _Meaning("has too many calls waiting; try again later", _N, True, False),
     Code.QUEUE_TIMED_OUT: _Meaning("had no free place before the deadline; try again later", _N, True, False),
+    Code.RATE_EXCEEDED: _Meaning("is called as often as it allows already; try again later", _N, True, False),
     Code.NO_ANSWER: _Meaning("did not answer in time; check there whether it was done", _P, True, True),
     Code.CONNECTION_LOST: _Meaning("dropped the connection; check there whether it was done", _P, True, True),
     Code.UNAUTHORIZED: _Meaning("does not accept our credentials; check its token", _N, False, False),
@@ -97,6 +100,7 @@ _MEANINGS: Final[dict[Code, _Meaning]] = {
     Code.UNAVAILABLE: _Meaning("is unavailable; check there whether it was done", _P, True, True),
     Code.BAD_HTTP: _Meaning("answered with something that is not HTTP; check its address", _P, False, True),
     Code.BAD_CONTENT_TYPE: _Meaning("answered with something that is not JSON; check its URL", _P, False, True),
+    Code.COMPRESSED: _Meaning("answered in a compressed form that nobody asked for; report it", _P, False, True),
     Code.BAD_JSON: _Meaning("answered with malformed JSON; report it to whoever runs it", _P, False, True),
     Code.BAD_REPLY: _Meaning("answered with something that is not an MCP result; report it", _P, False, True),
     Code.REPLY_TOO_LARGE: _Meaning("answered with more than the size limit; ask for less", _P, False, False),
@@ -161,6 +165,9 @@ def protocol(
 # Statuses by which HTTP says that the request was turned away, not acted on.
 REFUSING_STATUSES: Final = frozenset({400, 401, 402, 403, 404, 405, 406, 407, 411, 413, 414, 415, 417, 421, 426, 429, 431})
 
+# The other redirects may be how a server answers what it has done already ("see there for the result").
+_REDIRECTS_BEFORE_THE_ACT: Final = frozenset({301, 307, 308})
+
 _STATUS_CODES: Final[dict[int, Code]] = {
     401: Code.UNAUTHORIZED,
     407: Code.UNAUTHORIZED,
@@ -173,14 +180,14 @@ _STATUS_CODES: Final[dict[int, Code]] = {
 }
 
 
-def http(server: str, status: int, retry_after: float | None = None) -> HttpFault:
+def http(server: str, status: int, retry_after: float | None = None, challenge: str | None = None) -> HttpFault:
     """Return the fault of an HTTP error status."""
     code = _STATUS_CODES.get(status)
     if code is None:
         rejected = Code.REDIRECTED if status < 400 else Code.REQUEST_REJECTED
         code = rejected if status < 500 else Code.SERVER_ERROR
-    effect = Effect.NONE if status in REFUSING_STATUSES or 300 <= status < 400 else Effect.POSSIBLE
-    return HttpFault(**_common(server, code, effect), retry_after=retry_after, status=status)
+    effect = Effect.NONE if status in REFUSING_STATUSES or status in _REDIRECTS_BEFORE_THE_ACT else Effect.POSSIBLE
+    return HttpFault(**_common(server, code, effect), retry_after=retry_after, status=status, challenge=challenge)
 
 
 def before_the_call(server: str, fault: Fault) -> Fault:

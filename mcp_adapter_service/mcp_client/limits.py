@@ -21,5 +21,7 @@ class ClientLimits:
     """The most pages of `tools/list` that are followed."""
     max_tools: int = 5000
     """The most tools of one server; after a page that passes it no further one is asked for."""
+    max_listing_bytes: int = 16 * 1024 * 1024
+    """The most that a server's usable tools may come to together."""
     max_stream_resumptions: int = 3
     """How often a reply stream that a 2025-11-25 server closed early is taken up again."""

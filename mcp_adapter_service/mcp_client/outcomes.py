@@ -1,7 +1,7 @@
 """What is known of a call to an MCP server once it is over.
 
 Above: `McpClient` returns these and `resilience/` reads them; the servicer turns them into the contract's response. Below:
-nothing. Outcomes are values, not exceptions, so that a caller has to look at each kind:
+`tool_bounds`. Outcomes are values, not exceptions, so that a caller has to look at each kind:
 
     ToolReply
     ├── ToolSucceeded      DONE      the tool ran and answered
@@ -25,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Final, TypeAlias
+
+from mcp_adapter_service.mcp_client.tool_bounds import LeftOut
 
 # Where our own tool servers say more of a failure: {"code", "message", "field"?, "retryable", "effect"}.
 ERROR_META: Final = "switchboard.dev/error"
@@ -82,7 +84,7 @@ class ToolFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRequired:
-    """InputRequired is a tool that asks for more before it completes, which no caller of ours can answer yet."""
+    """InputRequired is a tool that asks for more before it completes. It is called again with the answers, if there are any."""
 
     effect: ClassVar[Effect] = Effect.NONE
     retryable: ClassVar[bool] = False
@@ -124,6 +126,8 @@ class HttpFault(Fault):
     """HttpFault is an HTTP error status without a JSON-RPC error in its body."""
 
     status: int
+    challenge: str | None = field(default=None, repr=False)
+    """What the server wants to be shown (WWW-Authenticate)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +150,13 @@ ToolReply: TypeAlias = ToolSucceeded | ToolFailed | InputRequired | Fault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolList:
-    """ToolList is a server's whole tool list, every page of it, as the server wrote it."""
+    """ToolList is a server's whole tool list, every page of it: each tool as the server wrote it, but for those left out."""
 
     tools: tuple[Mapping[str, Any], ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """The tools that cannot be used, with the reasons."""
+    ttl_seconds: float | None = None
+    """How long the server lets the list be kept, the shortest of its pages; None where it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ that both ends agree. Few tools ask for it; only their arguments are parsed here
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
-from mcp.shared.inbound import find_invalid_x_mcp_header, mcp_param_headers, x_mcp_header_map
+from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
 
 
 class ParamHeaders:
@@ -19,12 +19,10 @@ class ParamHeaders:
     def __init__(self) -> None:
         self._maps: dict[str, dict[tuple[str, ...], str]] = {}
 
-    def learn(self, tools: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Note what a complete tool list asks for, and return it without the tools whose wish is invalid, as MCP demands."""
-        valid = [tool for tool in tools if find_invalid_x_mcp_header(tool.get("inputSchema")) is None]
-        maps = {str(tool.get("name")): x_mcp_header_map(tool.get("inputSchema")) for tool in valid}
+    def learn(self, tools: Iterable[Mapping[str, Any]]) -> None:
+        """Note what a complete list of usable tools asks for."""
+        maps = {str(tool.get("name")): x_mcp_header_map(tool.get("inputSchema")) for tool in tools}
         self._maps = {name: header_map for name, header_map in maps.items() if header_map}
-        return valid
 
     def of(self, tool: str, arguments_json: bytes) -> Mapping[str, str] | None:
         """Return the headers of one call; None where the tool wants none."""

@@ -20,4 +20,6 @@ def open_pool(*, keep_alive_seconds: float = KEEP_ALIVE_SECONDS) -> aiohttp.Clie
         cookie_jar=aiohttp.DummyCookieJar(),
         # Proxy settings from the environment would send credentials where nobody configured them to go.
         trust_env=False,
+        # Nothing compressed is asked for, and what comes so all the same is not inflated: it may be a bomb.
+        auto_decompress=False,
     )

@@ -1,6 +1,6 @@
 """What a JSON-RPC message or an HTTP status says about a call. Pure.
 
-Above: `exchange` reads messages with it, `client` results. Below: `outcomes`, `faults`.
+Above: `exchange` and `reply_stream` read messages with it, `client` results. Below: `outcomes`, `faults`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,14 @@ _CODES: Final[dict[int, Code]] = {
     -32021: Code.CAPABILITY_MISSING,
     UNSUPPORTED_VERSION: Code.VERSION_UNSUPPORTED,
 }
+
+
+def answers(message: Mapping[str, Any], request_id: int) -> bool:
+    """Whether a response is one to our request: it has its id, or is an error of a server that could not read the id."""
+    given = message.get("id")
+    if given is None:
+        return "error" in message
+    return type(given) is int and given == request_id
 
 
 def result_of(server: str, message: Mapping[str, Any], status: int) -> Mapping[str, Any] | InputRequired | Fault:

@@ -18,6 +18,7 @@ from mcp_adapter_service.mcp_client import faults, wire
 from mcp_adapter_service.mcp_client.faults import Code
 from mcp_adapter_service.mcp_client.limits import ClientLimits
 from mcp_adapter_service.mcp_client.outcomes import Fault
+from mcp_adapter_service.mcp_client.replies import answers
 from mcp_adapter_service.mcp_client.sse import Event, SseDecoder
 
 ProgressCallback: TypeAlias = Callable[[Mapping[str, Any]], None]
@@ -111,8 +112,9 @@ class ReplyStream:
                 body = wire.answer_body(message["id"], method)
                 await self._link.post(body, self._headers, self._deadline)
             elif method == "notifications/progress" and self._on_progress is not None:
-                self._on_progress(message.get("params") or {})
+                params = message.get("params")
+                if isinstance(params, dict) and params.get("progressToken", self._request_id) == self._request_id:
+                    self._on_progress(params)
             return None
         # Replies to other requests have no place here; an error without an id can only be about this one.
-        ours = message.get("id") == self._request_id or (message.get("id") is None and "error" in message)
-        return message if ours else None
+        return message if answers(message, self._request_id) else None

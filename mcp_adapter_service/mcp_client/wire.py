@@ -8,8 +8,11 @@ in `initialize` and then names its session in a header. A `Binding` is what one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
+from secrets import token_hex
 from typing import Any, Final
 
 import orjson
@@ -22,6 +25,8 @@ SESSION_VERSIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "
 
 CORRELATION_ID_META: Final = "switchboard/correlationId"
 """Our `_meta` key for the correlation id. W3C trace context travels under its own unprefixed names, as MCP has it."""
+
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 _VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES_META: Final = "io.modelcontextprotocol/clientCapabilities"
@@ -36,7 +41,7 @@ METHOD: Final = istr("Mcp-Method")
 NAME: Final = istr("Mcp-Name")
 SESSION_ID: Final = istr("Mcp-Session-Id")
 TRACEPARENT: Final = istr("traceparent")
-_VERSION: Final = istr("MCP-Protocol-Version")
+VERSION: Final = istr("MCP-Protocol-Version")
 
 _BASE_HEADERS: Final[dict[str, str]] = {
     istr("Accept"): "application/json, text/event-stream",
@@ -79,13 +84,13 @@ def base_headers(token: str | None) -> dict[str, str]:
 def modern_binding(base: Mapping[str, str]) -> Binding:
     """Return the binding to a server of revision 2026-07-28."""
     meta = {_VERSION_META: MODERN, _CAPABILITIES_META: {}, _CLIENT_META: _CLIENT_INFO}
-    return Binding(MODERN, None, {**base, _VERSION: MODERN}, meta)
+    return Binding(MODERN, None, {**base, VERSION: MODERN}, meta)
 
 
 def session_binding(base: Mapping[str, str], version: str, session_id: str | None) -> Binding:
     """Return the binding to a server that was initialized; some servers give no session id."""
     session: dict[str, str] = {SESSION_ID: session_id} if session_id else {}
-    return Binding(version, session_id, {**base, _VERSION: version, **session})
+    return Binding(version, session_id, {**base, VERSION: version, **session})
 
 
 def initialize_params() -> dict[str, Any]:
@@ -126,6 +131,20 @@ def request_body(
 def notification_body(method: str) -> bytes:
     """Return the body of a notification without params."""
     return orjson.dumps({"jsonrpc": "2.0", "method": method})
+
+
+def new_traceparent(correlation_id: str) -> str:
+    """Return the beginning of a W3C trace whose id can be told from the correlation id: it is the same, where that can be one."""
+    trace_id = correlation_id
+    if not _TRACE_ID.fullmatch(trace_id) or trace_id == "0" * 32:
+        trace_id = sha256(correlation_id.encode()).hexdigest()[:32]
+    return f"00-{trace_id}-{token_hex(8)}-01"
+
+
+def cancelled_body(request_id: int) -> bytes:
+    """Return the body of the notification that a request is given up."""
+    params = {"requestId": request_id, "reason": "the caller gave up"}
+    return orjson.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
 
 
 def answer_body(request_id: Any, method: str) -> bytes:

@@ -1,9 +1,10 @@
-"""Calls on one server, guarded: a place in the bulkhead, leave of the breaker, and another attempt where that is right.
+"""Calls on one server, guarded: a turn of its rate, a place in the bulkhead, leave of the breaker, and another attempt where
+that is right.
 
-Above: the adapter's servicer. Below: `McpClient`, which makes one attempt, and the three guards, which know nothing of MCP.
+Above: the adapter's servicer. Below: `McpClient`, which makes one attempt, and the guards, which know nothing of MCP.
 
-Per attempt: breaker, place, breaker again (it may have opened while the call waited), call. A place is held during an attempt
-and not while waiting for the next.
+Per attempt: breaker, rate, place, breaker again (it may have opened while the call waited), call. A place is held during an
+attempt and not while waiting for the next. A server that says "429, Retry-After" is not called before that by anybody.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ from mcp_adapter_service.mcp_client.outcomes import (
     ERROR_META,
     Effect,
     Fault,
+    HttpFault,
+    InputRequired,
     ServerAlive,
     TimedOut,
     ToolFailed,
     ToolList,
     ToolReply,
 )
+from mcp_adapter_service.mcp_client.reply_stream import ProgressCallback
 from mcp_adapter_service.resilience.breaker import Admission, Breaker, BreakerState
 from mcp_adapter_service.resilience.bulkhead import Bulkhead, Place
+from mcp_adapter_service.resilience.rate import Rate
 from mcp_adapter_service.resilience.retry import RetryPolicy
 
 
@@ -52,6 +57,7 @@ class ResilientClient:
         *,
         breaker: Breaker | None = None,
         bulkhead: Bulkhead | None = None,
+        rate: Rate | None = None,
         retry: RetryPolicy | None = None,
         attempt_seconds: float | None = None,
         patience_seconds: float = 1.0,
@@ -64,6 +70,7 @@ class ResilientClient:
         self._client = client
         self._breaker = breaker or Breaker(clock=asyncio.get_running_loop().time)
         self._bulkhead = bulkhead or Bulkhead()
+        self._rate = rate or Rate(clock=asyncio.get_running_loop().time)
         self._retry = retry or RetryPolicy()
         self._attempt_seconds = attempt_seconds
         self._patience_seconds = patience_seconds
@@ -88,6 +95,9 @@ class ResilientClient:
         traceparent: str | None = None,
         meta: Mapping[str, Any] | None = None,
         safe_to_repeat: bool = False,
+        on_progress: ProgressCallback | None = None,
+        answering: InputRequired | None = None,
+        answers: Mapping[str, Any] | None = None,
     ) -> CallReport:
         """Call a tool, several times where that is right, and report the last outcome.
 
@@ -104,6 +114,9 @@ class ResilientClient:
             correlation_id=correlation_id or uuid.uuid4().hex,
             traceparent=traceparent,
             meta=meta,
+            on_progress=on_progress,
+            answering=answering,
+            answers=answers,
         )
         attempts = 0
         doubtful: Fault | None = None
@@ -138,6 +151,9 @@ class ResilientClient:
         wait = self._breaker.refuses()
         if wait is not None:
             return refused(server, Code.BREAKER_OPEN, retry_after=wait)
+        wait = await self._rate.acquire(deadline)
+        if wait is not None:
+            return refused(server, Code.RATE_EXCEEDED, retry_after=wait)
         place = await self._bulkhead.acquire(deadline)
         if place is not Place.GRANTED:
             return refused(server, Code.QUEUE_FULL if place is Place.QUEUE_FULL else Code.QUEUE_TIMED_OUT)
@@ -158,6 +174,8 @@ class ResilientClient:
         outcome: ToolReply | None = None
         try:
             outcome = await send(deadline=deadline)
+            if isinstance(outcome, HttpFault) and outcome.status == 429 and outcome.retry_after is not None:
+                self._rate.pause(outcome.retry_after)
             return outcome
         finally:
             self._bulkhead.release()

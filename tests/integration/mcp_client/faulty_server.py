@@ -78,9 +78,9 @@ class FaultyServer:
 
 
 @contextlib.asynccontextmanager
-async def faulty_server() -> AsyncIterator[FaultyServer]:
-    """Run a server until the block ends."""
-    state = FaultyServer()
+async def faulty_server(state: FaultyServer | None = None) -> AsyncIterator[FaultyServer]:
+    """Run a server until the block ends, a plain one unless `state` is another."""
+    state = state or FaultyServer()
     connections: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -93,7 +93,7 @@ async def test_a_call_carries_its_correlation_id_trace_meta_and_token(sdk: SdkSe
     await client.aclose()
 
 
-async def test_a_call_without_a_correlation_id_gets_one_and_a_malformed_trace_is_dropped(
+async def test_a_call_without_a_correlation_id_gets_one_and_a_malformed_trace_is_replaced(
     modern: SdkServer, pool: aiohttp.ClientSession
 ) -> None:
     client = client_of(modern, pool)
@@ -103,7 +103,8 @@ async def test_a_call_without_a_correlation_id_gets_one_and_a_malformed_trace_is
     [(_, meta, headers)] = modern.calls
     assert len(headers["x-correlation-id"]) == 32
     assert meta["switchboard/correlationId"] == headers["x-correlation-id"]
-    assert "traceparent" not in headers
+    assert headers["traceparent"] == meta["traceparent"]
+    assert headers["traceparent"].startswith(f"00-{headers['x-correlation-id']}-")
     with pytest.raises(ValueError, match="correlation_id"):
         await client.call_tool("echo", b"{}", deadline=within(5), correlation_id="a\r\nX-Evil: 1")
 
