@@ -45,7 +45,7 @@ class Carrying:
 
     async def carry_out(self, request: KeptRequest, action_id: str) -> Response:
         """Call the tool, journal the outcome and return what the caller of CallTool would have been answered."""
-        intent = Intent(action_id=action_id, tool_key=request.tool_key, claimed=True, repeated=request.repeated)
+        intent = Intent(action_id=action_id, tool_key=request.tool_key, claimed=True, repeated=request.repeated, allowed=True)
         return _as_response(await self._execution.carry_out(request.kept, intent), request.kept)
 
 

@@ -28,13 +28,15 @@ _logger = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     """An action whose intent is durable. `claimed` says whether it holds an idempotency key, `retry_of` which action it repeats,
-    `repeated` that an attempt of its own may have reached the tool before."""
+    `repeated` that an attempt of its own may have reached the tool before, `allowed` that a person allowed it: then it is not for
+    whoever sends it again to have it tried once more."""
 
     action_id: str
     tool_key: str
     claimed: bool
     retry_of: str = ""
     repeated: bool = False
+    allowed: bool = False
 
 
 class Execution:
@@ -107,6 +109,8 @@ class Execution:
         )
         if intent.claimed:
             state = rows.claim_state(kept.plan, answer)
+            if intent.allowed and state == records.RETRYABLE:
+                state = records.KEPT
             sealed = self._keying.seal_result(result, kept.scope) if state == records.DONE else None
             closing = replace(closing, claim_state=state, sealed_result=sealed)
         if intent.retry_of:

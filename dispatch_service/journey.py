@@ -18,6 +18,7 @@ from functools import partial
 
 from dispatch_service import metrics
 from dispatch_service.authorizations import request
+from dispatch_service.authorizations.verdicts import Verdicts
 from dispatch_service.call import Call, Plan, Refusal, ToolAnswer, Waiting
 from dispatch_service.doors import Door, Result, errors
 from dispatch_service.execution import Execution, Intent
@@ -55,6 +56,7 @@ class Journey:
         execution: Execution,
         writer: JournalWriter,
         claims: ClaimReader,
+        verdicts: Verdicts,
         keying: Keying,
         call_seconds: float,
         authorization_hours: float,
@@ -64,6 +66,7 @@ class Journey:
         self._execution = execution
         self._writer = writer
         self._claims = claims
+        self._verdicts = verdicts
         self._keying = keying
         self._call_seconds = call_seconds
         self._authorization_hours = authorization_hours
@@ -111,7 +114,13 @@ class Journey:
 
     async def _walk(self, door: Door, call: Call) -> Result:
         plan = await self._plan(door, call)
-        permitted = await self._permission.ask(call, plan)
+        try:
+            permitted = await self._permission.ask(call, plan)
+        except Refusal as refusal:
+            answered = await self._answered_before(door, call, plan, refusal)
+            if answered is None:
+                raise
+            return answered
         passage = _Passage(door=door, call=call, plan=plan, permitted=permitted)
         if plan.dry_run:
             return await self._answer_preview(passage)
@@ -207,10 +216,34 @@ class Journey:
         if held is None:
             held = await self._claims.outcome(opened.holder, call.started + self._call_seconds)
         if held is not None and held.sealed_result is not None:
-            return self._keying.unseal_result(held.sealed_result, claim.scope, passage.door.answer_type)
+            kept = self._keying.unseal_result(held.sealed_result, claim.scope, passage.door.answer_type)
+            return await self._as_it_stands(passage.door, call, kept)
         if held is None:
             raise Refusal("CONFLICT", "The same action is still being worked on. Try again with the same key.", retryable=True)
         raise Refusal("INTEGRATION_DOWN", "The same action just failed. Try again with the same key.")
+
+    async def _answered_before(self, door: Door, call: Call, plan: Plan, refusal: Refusal) -> Result | None:
+        """What was done changes what the tool says of doing it: a repetition is not refused for that."""
+        by_facts = not refusal.decision or "facts" in refusal.decision
+        if plan.changes_nothing or not by_facts or not (plan.own_key or call.idempotency_key):
+            return None
+        claim = self._keying.claim(call, plan)
+        held = await self._claims.held(claim.scope)
+        if held is None or held.fingerprint != claim.fingerprint or held.state != records.DONE or held.sealed_result is None:
+            return None
+        metrics.REPLAYS.labels(call.action).inc()
+        return await self._as_it_stands(door, call, self._keying.unseal_result(held.sealed_result, claim.scope, door.answer_type))
+
+    async def _as_it_stands(self, door: Door, call: Call, kept: Result) -> Result:
+        """What waited when its answer was kept may have come to nothing since."""
+        waited_for = kept.result.card.authorization_required.authorization_id
+        verdict = await self._verdicts.of(call.principal.tenant, waited_for) if waited_for else None
+        if verdict is None:
+            return kept
+        # A repetition like any other: it is not journalled, least of all with a person's words.
+        refused = door.of_refusal(call, verdict)
+        refused.correlation_id = kept.correlation_id
+        return refused
 
     async def _answer_preview(self, passage: _Passage) -> Result:
         preview = passage.permitted.preview or {}

@@ -19,6 +19,7 @@ from dispatch_service.authorizations.grants import Grants
 from dispatch_service.authorizations.history import History
 from dispatch_service.authorizations.store import AuthorizationStore
 from dispatch_service.authorizations.upkeep import Upkeep
+from dispatch_service.authorizations.verdicts import Verdicts
 from dispatch_service.authorizations.work import JobQueue, Work
 from dispatch_service.call import CARD, TOOL
 from dispatch_service.carrying import Carrying
@@ -93,7 +94,7 @@ def assemble(settings: DispatchSettings) -> Parts:
     assets = AssetStore(database, settings.asset_bytes)
     actions = action_registry(tenant, adapter, keys, assets, FlowStore(database, keying))
     history = History(writer)
-    grants = Grants(database, history)
+    grants, store = Grants(database, history), AuthorizationStore(database, keys)
     doors: dict[str, Door] = {CARD: CardDoor(tenant, actions), TOOL: ToolDoor()}
     claims = ClaimReader(database)
     policies = Policies(settings.policy_directory, tenant=tenant.tenant_id)
@@ -107,6 +108,7 @@ def assemble(settings: DispatchSettings) -> Parts:
         execution=execution,
         writer=writer,
         claims=claims,
+        verdicts=Verdicts(store, keying),
         keying=keying,
         call_seconds=settings.call_seconds,
         authorization_hours=settings.authorization_hours,
@@ -138,6 +140,7 @@ def assemble(settings: DispatchSettings) -> Parts:
             settings,
             database=database,
             keys=keys,
+            store=store,
             history=history,
             grants=grants,
             carrying=Carrying(permission, execution),
@@ -146,9 +149,16 @@ def assemble(settings: DispatchSettings) -> Parts:
 
 
 def _authorizations(
-    settings: DispatchSettings, *, database: Database, keys: Keyring, history: History, grants: Grants, carrying: Carrying
+    settings: DispatchSettings,
+    *,
+    database: Database,
+    keys: Keyring,
+    store: AuthorizationStore,
+    history: History,
+    grants: Grants,
+    carrying: Carrying,
 ) -> AuthorizationParts:
-    queue, store, keying = JobQueue(settings.database_url), AuthorizationStore(database, keys), Keying(keys)
+    queue, keying = JobQueue(settings.database_url), Keying(keys)
     decisions = Decisions(
         database=database, store=store, grants=grants, history=history, queue=queue, redecide=carrying, keying=keying
     )

@@ -21,6 +21,7 @@ from dispatch_service.journal.records import (
     EXPIRED,
     IN_FLIGHT,
     INTENT,
+    KEPT,
     OUTCOME,
     REJECTED,
     WAITING,
@@ -103,7 +104,7 @@ def opened(opening: Opening, answer: Mapping[str, Any] | None) -> Opened:
 def _state(n: int, closing: Closing) -> str:
     # Every value here is a constant of ours or hexadecimal digits: nothing needs to be escaped.
     sealed = f',"sealed_result":"\\\\x{closing.sealed_result.hex()}"' if closing.sealed_result is not None else ""
-    state = f',"state":"{closing.claim_state}"' if closing.claim_state else ""
+    state = f',"state":"{closing.claim_state}"' if closing.claim_state not in ("", KEPT) else ""
     keeps = ',"keeps_plan":true' if closing.row.get("status") == "OUTCOME_UNKNOWN" else ""
     return f'{{"n":{n},"action_id":"{closing.action_id}"{state}{sealed}{keeps}}}'
 

@@ -29,6 +29,8 @@ ANCHOR, CHECKPOINT = "anchor", "checkpoint"
 # States in which an action waits for somebody: the few that are kept in a list of their own.
 WAITING = frozenset({"PENDING_AUTHORIZATION", "OUTCOME_UNKNOWN"})
 IN_FLIGHT, RETRYABLE, DONE = "in_flight", "retryable", "done"
+# Not a state: it stays in the one that it has, with the answer that it has.
+KEPT = "kept"
 
 
 def new_action_id() -> str:
@@ -82,7 +84,8 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closing:
-    """What came of an action. `claim_state` says what the next call with the same key gets; empty leaves that as it is."""
+    """What came of an action. `claim_state` says what the next call with the same key gets; empty leaves that as it is, and KEPT
+    does, too, but for the plan, which is not needed any more."""
 
     action_id: str
     type: str

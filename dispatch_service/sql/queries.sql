@@ -25,6 +25,11 @@ select length, answers from dispatch.write_journal(
 -- A claim as it stands, for a caller that waits for another's outcome.
 select state, sealed_result, action_id, fingerprint from dispatch.claim where action_id = %(action_id)s
 
+-- name: find_claim
+-- A claim as it stands, for a repetition that finds the world changed by what it repeats.
+select state, sealed_result, action_id, fingerprint from dispatch.claim
+where key_hash = %(key_hash)s and tenant = %(tenant)s and actor = %(actor)s and action = %(action)s
+
 -- name: hold_chain
 -- Keeps a chain for the transaction: what it will write comes next in it.
 select from dispatch.chain where writer_id = %(writer)s for update
