@@ -82,16 +82,13 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     if "enum" in schema and value not in schema["enum"]:
         return False
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    if value is None or isinstance(value, bool):
-        return ("null" if value is None else "boolean") in types
     if isinstance(value, dict):
         inner = schema.get("properties", {})
         return "object" in types and set(value) == set(inner) and all(fits(value[name], inner[name]) for name in inner)
     if isinstance(value, list):
         return "array" in types and all(fits(item, schema["items"]) for item in value)
-    if isinstance(value, str):
-        return "string" in types
-    return "number" in types or ("integer" in types and float(value).is_integer())
+    kind = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}[type(value)]
+    return kind in types or (kind == "integer" and "number" in types)
 
 
 def _nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
