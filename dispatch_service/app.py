@@ -19,12 +19,13 @@ from switchboard.authorization.v1 import authorization_service_pb2_grpc
 from switchboard.catalog.v1 import catalog_service_pb2_grpc
 from switchboard.dispatch.v1 import dispatch_service_pb2_grpc
 from switchboard.health.v1 import health_service_pb2_grpc
+from switchboard.registry.v1 import server_registry_service_pb2_grpc
 from switchboard.tool.v1 import tool_service_pb2_grpc
 
 from dispatch_service.actions import flow, payload_types, tool_of
 from dispatch_service.journal.action_log import ActionLog
 from dispatch_service.keying import Keying
-from dispatch_service.listing import ContractTools, Listing
+from dispatch_service.listing import Listing
 from dispatch_service.parts import Parts, assemble
 from dispatch_service.policy import PoliciesUnusable
 from dispatch_service.servicers.action_log import ActionLogServicer
@@ -34,6 +35,7 @@ from dispatch_service.servicers.authorizations import AuthorizationServicer
 from dispatch_service.servicers.catalog import CatalogServicer
 from dispatch_service.servicers.dispatch import DispatchServicer
 from dispatch_service.servicers.health import HealthServicer
+from dispatch_service.servicers.registry import ServerRegistryServicer
 from dispatch_service.servicers.tools import ToolCalls, ToolServicer
 from dispatch_service.servicers.typed_tools import typed_tool_handlers
 from dispatch_service.settings import DispatchSettings
@@ -43,7 +45,7 @@ from service_kit.grpc_server import build_server, error_interceptor, run_until_s
 from service_kit.keys import KeysUnusable
 from service_kit.metrics import serve_metrics
 
-_PACKAGES = ("asset", "audit", "authorization", "catalog", "dispatch", "health", "tool", "tools")
+_PACKAGES = ("asset", "audit", "authorization", "catalog", "dispatch", "health", "registry", "tool", "tools")
 
 
 async def serve(settings: DispatchSettings) -> None:
@@ -70,7 +72,7 @@ async def serve(settings: DispatchSettings) -> None:
         for task in background:
             task.cancel()
         # Whatever is being carried out has an outcome to write: the writer ends last.
-        await asyncio.gather(parts.journey.finish(), *background, return_exceptions=True)
+        await asyncio.gather(parts.journey.finish(), parts.changes.finish(), *background, return_exceptions=True)
         parts.writer.stop()
         await writing
         await parts.adapter.close()
@@ -79,7 +81,7 @@ async def serve(settings: DispatchSettings) -> None:
 
 def _background(parts: Parts) -> list[Coroutine[Any, Any, None]]:
     """What goes on beside the server, until it stops."""
-    return [parts.recovery.run(), parts.policies.watch(), parts.authorizations.work.run()]
+    return [parts.recovery.run(), parts.policies.watch(), parts.authorizations.work.run(), parts.catalogue.run()]
 
 
 def _register(server: grpc.aio.Server, parts: Parts) -> None:
@@ -89,8 +91,8 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
     dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server(
         DispatchServicer(realm=realm, limit=parts.limit, actions=parts.actions, journey=parts.journey, keys=parts.keys), server
     )
-    calls = ToolCalls(realm=realm, journey=parts.journey, keys=parts.keys)
-    listing = Listing(parts.policies, ContractTools(parts.adapter))
+    calls = ToolCalls(realm=realm, journey=parts.journey, keys=parts.keys, catalogue=parts.catalogue)
+    listing = Listing(parts.policies, parts.catalogue)
     tool_service_pb2_grpc.add_ToolServiceServicer_to_server(
         ToolServicer(realm=realm, calls=calls, listing=listing, keys=parts.keys), server
     )
@@ -108,6 +110,9 @@ def _register(server: grpc.aio.Server, parts: Parts) -> None:
     )
     log = ActionLog(parts.database, parts.keys)
     action_log_service_pb2_grpc.add_ActionLogServiceServicer_to_server(ActionLogServicer(log, parts.settler, realm), server)
+    server_registry_service_pb2_grpc.add_ServerRegistryServiceServicer_to_server(
+        ServerRegistryServicer(realm=realm, registry=parts.adapter.registry, changes=parts.changes, keys=parts.keys), server
+    )
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(parts.adapter, parts.tenant), server)
     asset_service_pb2_grpc.add_AssetServiceServicer_to_server(AssetServicer(parts.assets, realm, parts.limit), server)
     health_service_pb2_grpc.add_HealthServiceServicer_to_server(HealthServicer(parts.database, parts.adapter, needed), server)

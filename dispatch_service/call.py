@@ -40,6 +40,10 @@ class Call:
     correlation_id: str
     client: Mapping[str, str] = field(default_factory=dict)
     tool: ToolSpec | None = None
+    # The arguments of a third-party tool, for which there is no message.
+    untyped: dict[str, Any] | None = None
+    # Why they could not be checked.
+    refusal: Refusal | None = None
     # What the caller says why, for policy and for whoever may have to decide.
     reasoning: str = ""
     # The caller asks only what would happen.

@@ -11,9 +11,11 @@ from typing import Any
 from switchboard.tool.v1 import tool_service_pb2
 
 from dispatch_service.authorizations.ports import KeptRequest, Redecided
-from dispatch_service.call import TOOL, Plan
+from dispatch_service.call import TOOL, Plan, Refusal
 from dispatch_service.doors import Result
+from dispatch_service.doors.tools import foreign_plan_of
 from dispatch_service.execution import Execution, Intent
+from dispatch_service.foreign import CHANGED, ToolCatalogue
 from dispatch_service.keying import KeptPlan
 from dispatch_service.permission import Permission, action_id
 from service_kit.contract.parse import parse
@@ -25,13 +27,15 @@ Response = tool_service_pb2.CallToolResponse
 class Carrying:
     """Decides again, and carries out."""
 
-    def __init__(self, permission: Permission, execution: Execution) -> None:
+    def __init__(self, permission: Permission, execution: Execution, catalogue: ToolCatalogue) -> None:
+        self._catalogue = catalogue
         self._permission = permission
         self._execution = execution
 
     async def redecide(self, request: KeptRequest, arguments: dict[str, Any], *, authorized: bool) -> Redecided:
         """Ask policy of this moment about the call with `arguments`. Raises Refusal where the tool cannot say what it does."""
         kept = request.kept
+        self._see_that_it_is_the_same(kept)
         plan = _with_arguments(kept, arguments)
         permitted = await self._permission.decide(
             kept.principal,
@@ -43,6 +47,18 @@ class Carrying:
         )
         return Redecided(plan=plan, decision=permitted.decision, preview=permitted.preview)
 
+    def _see_that_it_is_the_same(self, kept: KeptPlan) -> None:
+        """A third-party tool that was pinned anew, or changed, is not the one that was asked for. Whether it is enabled, and what
+        it needs, is for policy to say."""
+        tool = kept.plan.tool
+        if tool is None or not tool.foreign:
+            return
+        if not self._catalogue.knows(tool.server):
+            raise Refusal("INTEGRATION_DOWN", "Which third-party tools there are is not known just now.", retryable=True)
+        current = self._catalogue.find(tool.server, tool.name)
+        if current is not None and (current.revision != tool.revision or self._catalogue.unavailable(current)):
+            raise Refusal("CONFLICT", CHANGED)
+
     async def carry_out(self, request: KeptRequest, action_id: str) -> Response:
         """Call the tool, journal the outcome and return what the caller of CallTool would have been answered."""
         intent = Intent(action_id=action_id, tool_key=request.tool_key, claimed=True, repeated=request.repeated, allowed=True)
@@ -51,8 +67,10 @@ class Carrying:
 
 def _with_arguments(kept: KeptPlan, arguments: dict[str, Any]) -> Plan:
     plan = kept.plan
-    if kept.door != TOOL or plan.tool is None or plan.tool.input is None:
+    if kept.door != TOOL or plan.tool is None:
         return replace(plan, arguments=arguments)
+    if plan.tool.input is None:
+        return foreign_plan_of(plan.tool, arguments)
     message = plan.tool.input()
     parse(arguments, message)
     return replace(plan, arguments=arguments, scope=scope_of(message), items=items_of(message))

@@ -1,11 +1,11 @@
-"""What a caller may do: the tools of the contract whose servers are there, with what policy would ask of the caller.
+"""What a caller may do: the tools that are there for it, with what policy would ask of it.
 
-Above: ToolService. Below: the contract (nothing is listed by hand), policy, the adapter's registry.
+Above: ToolService. Below: the catalogue of tools (nothing is listed by hand), policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from google.protobuf.descriptor import Descriptor
@@ -20,22 +20,16 @@ from dispatch_service.principal import Principal
 from dispatch_service.tool_descriptions import described, function_of, named, parameters_of
 from service_kit.contract.fields import Kind, plan_for
 from service_kit.contract.image import comment_of
-from service_kit.contract.tools import ToolSpec, tools
+from service_kit.contract.tools import ToolSpec
 
 VERSION = "1.0"
+# In the place of a permission: asking for it is of no use.
+UNAVAILABLE = "unavailable"
 _PERMISSIONS: Mapping[Effect, str] = {
     Effect.ALLOW: "unrestricted",
     Effect.NEEDS_REASONING: "soft_limit",
     Effect.NEEDS_AUTHORIZATION: "requires_authorization",
 }
-
-
-class Registry(Protocol):
-    """Which tool servers there are."""
-
-    async def servers(self) -> Collection[str]:
-        """Return the names of the servers that tools can be called on."""
-        ...
 
 
 class Catalogue(Protocol):
@@ -45,17 +39,9 @@ class Catalogue(Protocol):
         """Return those that are there for a caller, whether it may call them or not, in the order of servers and names."""
         ...
 
-
-class ContractTools:
-    """The tools of the contract."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    async def tools_for(self, principal: Principal) -> Sequence[ToolSpec]:
-        """Return those whose servers are there, whoever asks."""
-        there = await self._registry.servers()
-        return [spec for (server, _), spec in sorted(tools().items()) if server in there]
+    def unavailable_for(self, principal: Principal) -> Sequence[ToolSpec]:
+        """Return those that would be there for a caller, and are not called until an operator has looked at them."""
+        ...
 
 
 class Listing:
@@ -66,9 +52,10 @@ class Listing:
         self._catalogue = catalogue
 
     async def tools(self, principal: Principal, *, names_only: bool = False) -> list[pb.Tool]:
-        """Every tool, in the order of servers and names."""
+        """Every tool, in the order of servers and names, those that are not called as things stand among them."""
         listed = []
-        for spec, permission in await self._allowed(principal):
+        found = [*await self._allowed(principal), *self._unavailable(principal)]
+        for spec, permission in sorted(found, key=lambda one: (one[0].server, one[0].name)):
             tool = named(spec) if names_only else pb.Tool()
             if not names_only:
                 tool.CopyFrom(described(spec))
@@ -86,7 +73,7 @@ class Listing:
 
     async def aliases(self, principal: Principal) -> AliasTable[ToolSpec]:
         """The tools that are there for a caller by their names for models. Whether it may call one is for the journey to say."""
-        return AliasTable(await self._catalogue.tools_for(principal))
+        return AliasTable([*await self._catalogue.tools_for(principal), *self._catalogue.unavailable_for(principal)])
 
     async def capabilities(self, principal: Principal) -> pb.Capabilities:
         """The same by domain, and the kinds of things that can be read."""
@@ -101,7 +88,7 @@ class Listing:
                 server=spec.server,
                 tool=spec.name,
             )
-            if spec.reads_only:
+            if spec.reads_only and not spec.foreign:
                 types.extend(_data_types(spec))
         return pb.Capabilities(
             version=VERSION,
@@ -110,14 +97,20 @@ class Listing:
         )
 
     async def _allowed(self, principal: Principal) -> list[tuple[ToolSpec, str]]:
-        levels = (
-            (spec, self._policies.level(principal, action_id(TOOL, name_of(spec))))
-            for spec in await self._catalogue.tools_for(principal)
-        )
+        levels = ((spec, self._level(principal, spec)) for spec in await self._catalogue.tools_for(principal))
         return [(spec, _PERMISSIONS[level]) for spec, level in levels if level in _PERMISSIONS]
+
+    def _unavailable(self, principal: Principal) -> list[tuple[ToolSpec, str]]:
+        found = self._catalogue.unavailable_for(principal)
+        return [(spec, UNAVAILABLE) for spec in found if self._level(principal, spec) in _PERMISSIONS]
+
+    def _level(self, principal: Principal, spec: ToolSpec) -> Effect:
+        return self._policies.level(principal, action_id(TOOL, name_of(spec)))
 
 
 def _domain(spec: ToolSpec) -> pb.CapabilityDomain:
+    if spec.foreign:
+        return pb.CapabilityDomain(domain=spec.domain, description=f"The tools of {spec.server}, a third party's server.")
     service, _, _ = spec.rpc.rpartition(".")
     description = comment_of(service).removeprefix(f"{service.rpartition('.')[2]} is ").strip()
     return pb.CapabilityDomain(domain=spec.domain, description=description[:1].upper() + description[1:])

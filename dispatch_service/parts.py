@@ -28,6 +28,9 @@ from dispatch_service.doors.cards import CardDoor
 from dispatch_service.doors.tools import ToolDoor
 from dispatch_service.execution import Execution
 from dispatch_service.flows import FlowStore
+from dispatch_service.foreign import ToolCatalogue
+from dispatch_service.foreign.arguments import ForeignArguments
+from dispatch_service.foreign.changes import Changes
 from dispatch_service.journal.claims import ClaimReader
 from dispatch_service.journal.recovery import Recovery
 from dispatch_service.journal.retention import maintain
@@ -71,6 +74,8 @@ class Parts:
     assets: AssetStore
     actions: ActionRegistry
     policies: Policies
+    catalogue: ToolCatalogue
+    changes: Changes
     journey: Journey
     settler: Settler
     authorizations: AuthorizationParts
@@ -95,9 +100,10 @@ def assemble(settings: DispatchSettings) -> Parts:
     actions = action_registry(tenant, adapter, keys, assets, FlowStore(database, keying))
     history = History(writer)
     grants, store = Grants(database, history), AuthorizationStore(database, keys)
-    doors: dict[str, Door] = {CARD: CardDoor(tenant, actions), TOOL: ToolDoor()}
-    claims = ClaimReader(database)
     policies = Policies(settings.policy_directory, tenant=tenant.tenant_id)
+    catalogue = ToolCatalogue(servers=adapter, registry=adapter.registry, changed=policies.know)
+    doors: dict[str, Door] = {CARD: CardDoor(tenant, actions), TOOL: ToolDoor(catalogue)}
+    claims = ClaimReader(database)
     permission = Permission(policies=policies, grants=grants, adapter=adapter, seconds=settings.tool_seconds)
     execution = Execution(
         doors=doors, adapter=adapter, writer=writer, claims=claims, keying=keying, seconds=settings.tool_seconds
@@ -134,6 +140,8 @@ def assemble(settings: DispatchSettings) -> Parts:
         assets=assets,
         actions=actions,
         policies=policies,
+        catalogue=catalogue,
+        changes=Changes(writer, keying),
         journey=journey,
         settler=Settler(database=database, writer=writer, claims=claims, execution=execution, doors=doors, keying=keying),
         authorizations=_authorizations(
@@ -143,7 +151,8 @@ def assemble(settings: DispatchSettings) -> Parts:
             store=store,
             history=history,
             grants=grants,
-            carrying=Carrying(permission, execution),
+            carrying=Carrying(permission, execution, catalogue),
+            foreign=ForeignArguments(catalogue),
         ),
     )
 
@@ -157,10 +166,18 @@ def _authorizations(
     history: History,
     grants: Grants,
     carrying: Carrying,
+    foreign: ForeignArguments,
 ) -> AuthorizationParts:
     queue, keying = JobQueue(settings.database_url), Keying(keys)
     decisions = Decisions(
-        database=database, store=store, grants=grants, history=history, queue=queue, redecide=carrying, keying=keying
+        database=database,
+        store=store,
+        grants=grants,
+        history=history,
+        queue=queue,
+        redecide=carrying,
+        keying=keying,
+        foreign=foreign,
     )
     executor = Executor(database=database, store=store, history=history, redecide=carrying, carrier=carrying, keying=keying)
     upkeep = Upkeep(store=store, decisions=decisions, kept_days=settings.authorization_kept_days)

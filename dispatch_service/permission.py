@@ -80,7 +80,8 @@ class Permission:
         """Put one question to policy.
 
         Where it asks for a person, where only facts can tell, or where a person has decided, it is put again with what a preview
-        finds out, and then with standing permissions. Raises Refusal where there is no preview to be had.
+        finds out, and then with standing permissions. Raises Refusal where there is no preview to be had; a third-party tool has
+        none, so that what it would do is not known to policy either, and counts as too much where that matters.
         """
         question = Question(
             principal=principal,
@@ -92,11 +93,11 @@ class Permission:
             authorized=authorized,
         )
         decision = self._policies.decide(question)
-        if not _needs_preview(plan, decision, authorized=authorized):
-            return Permitted(question=question, decision=decision)
-        preview = await self._preview(principal, plan, correlation_id)
-        question = _with_facts(question, preview.get("facts") or {})
-        decision = self._policies.decide(question)
+        preview = None
+        if _needs_preview(plan, decision, authorized=authorized):
+            preview = await self._preview(principal, plan, correlation_id)
+            question = _with_facts(question, preview.get("facts") or {})
+            decision = self._policies.decide(question)
         if plan.tool is not None and decision.effect is Effect.NEEDS_AUTHORIZATION and decision.offers_always:
             grants = await self._grants.live(
                 principal.tenant, principal.subject, principal.kind, plan.tool.server, plan.tool.name
@@ -128,7 +129,7 @@ def action_id(door: str, action: str) -> str:
 
 
 def _needs_preview(plan: Plan, decision: Decision, *, authorized: bool) -> bool:
-    if plan.tool is None or plan.tool.reads_only or decision.effect is Effect.DENY:
+    if plan.tool is None or plan.tool.foreign or plan.tool.reads_only or decision.effect is Effect.DENY:
         return False
     return plan.dry_run or plan.tool.facts_decide or authorized or decision.effect is Effect.NEEDS_AUTHORIZATION
 

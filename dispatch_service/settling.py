@@ -86,7 +86,7 @@ class Settler:
             if claim is None:
                 raise FailedPrecondition("FAILED_PRECONDITION", _SUPERSEDED)
             kept = self._kept(claim)
-            if kept is None:
+            if kept is None or kept.plan.tool is None:
                 raise FailedPrecondition("FAILED_PRECONDITION", _NO_PLAN)
             now = datetime.now(UTC)
             row = {"status": "OUTCOME_UNKNOWN", "updated_at": now.isoformat()}

@@ -16,6 +16,7 @@ import grpc
 from switchboard.adapter.v1 import adapter_service_pb2, service_mapping_service_pb2
 
 from dispatch_service.adapter.conversion import answer_of, answer_to, request_of
+from dispatch_service.adapter.registry import AdapterAway, RegistryClient
 from dispatch_service.adapter.stream import Lost, PendingCall
 from dispatch_service.adapter.targets import MAX_CALL_BYTES, Targets
 from dispatch_service.call import ToolAnswer
@@ -41,10 +42,6 @@ class BookableService:
     duration_minutes: int
     price_from_cents: int
     currency: str
-
-
-class AdapterAway(Exception):
-    """The adapter does not answer; nothing was called."""
 
 
 class ToolPort(Protocol):
@@ -76,6 +73,7 @@ class AdapterClient:
     def __init__(self, target: str, tenant: str, tls: TlsSettings) -> None:
         self._targets = Targets(target, tls)
         self._tenant = tenant
+        self.registry = RegistryClient(self._targets, tenant)
         self._catalogue: tuple[BookableService, ...] = ()
         self._read_at = 0.0
         self._reading = asyncio.Lock()

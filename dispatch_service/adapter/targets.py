@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import grpc
 from switchboard.adapter.v1 import adapter_service_pb2_grpc, service_mapping_service_pb2_grpc
+from switchboard.registry.v1 import server_registry_service_pb2_grpc
 
 from dispatch_service.adapter.stream import CallStream, Lost, PendingCall, Stub
 from service_kit.grpc_server import MAX_MESSAGE_BYTES
@@ -36,6 +37,7 @@ _OPTIONS: Final = (
 )
 
 Mappings: TypeAlias = "service_mapping_service_pb2_grpc.ServiceMappingServiceAsyncStub"  # Exists in the stub files only.
+Registry: TypeAlias = "server_registry_service_pb2_grpc.ServerRegistryServiceAsyncStub"
 Reply = TypeVar("Reply")
 
 
@@ -46,6 +48,7 @@ class Target:
         self.channel = open_channel(address, _NAME, tls, _OPTIONS)
         self.tools: Stub = adapter_service_pb2_grpc.AdapterServiceStub(self.channel)
         self.mappings: Mappings = service_mapping_service_pb2_grpc.ServiceMappingServiceStub(self.channel)
+        self.registry: Registry = server_registry_service_pb2_grpc.ServerRegistryServiceStub(self.channel)
         self.stream: CallStream | None = None
         self.rests_until = 0.0
 
@@ -88,6 +91,11 @@ class Targets:
                     raise
                 self._rest(target)
         return await question(targets[-1])
+
+    @property
+    def preferred(self) -> Target:
+        """The adapter that is used as long as it works."""
+        return next(self._in_order())
 
     def _in_order(self) -> Iterator[Target]:
         """Yield the adapters that work, the preferred first, and after them those that rest."""

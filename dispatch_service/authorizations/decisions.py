@@ -6,18 +6,19 @@ journal's event, the grant and the job that carries it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from dispatch_service.authorizations import request
 from dispatch_service.authorizations.aggregate import Authorization, Status, TooLate, Verdict
 from dispatch_service.authorizations.grants import Grants, new_grant_id
 from dispatch_service.authorizations.history import History
-from dispatch_service.authorizations.ports import KeptRequest, Redecide, Redecided
+from dispatch_service.authorizations.ports import ForeignArguments, KeptRequest, Redecide, Redecided
 from dispatch_service.authorizations.store import AuthorizationStore, visible
 from dispatch_service.call import Refusal
+from dispatch_service.foreign.tool import whole_numbers
 from dispatch_service.journal import records, rows
 from dispatch_service.keying import Keying
 from dispatch_service.policy import Effect
@@ -25,6 +26,7 @@ from dispatch_service.principal import Principal
 from service_kit.contract import validation
 from service_kit.contract.problems import Problem
 from service_kit.contract.render import arguments as rendered
+from service_kit.contract.tools import ToolSpec
 from service_kit.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from service_kit.keys import BadSeal
 from service_kit.postgres import Connection, Database
@@ -73,7 +75,9 @@ class Decisions:
         queue: Queue,
         redecide: Redecide,
         keying: Keying,
+        foreign: ForeignArguments,
     ) -> None:
+        self._foreign = foreign
         self._database = database
         self._store = store
         self._grants = grants
@@ -188,28 +192,38 @@ class Decisions:
     async def _again(self, kept: KeptRequest, document: dict[str, Any]) -> Redecided:
         """Hold edited arguments to the contract and to policy, as if they had been asked for like this."""
         tool = kept.kept.plan.tool
-        if tool is None or tool.input is None:
+        if tool is None:
             raise InvalidArgument("INVALID_ARGUMENT", "This cannot be edited.")
-        message = tool.input()
-        problems = validation.read_document(document, message, _EDITED)
-        if problems:
-            raise InvalidArgument("INVALID_ARGUMENT", "The edited arguments are not right.", problems=problems)
         try:
-            redecided = await self._redecide.redecide(kept, rendered(message), authorized=False)
+            arguments, problems = await self._read(tool, document)
+            if problems:
+                raise InvalidArgument("INVALID_ARGUMENT", "The edited arguments are not right.", problems=problems)
+            redecided = await self._redecide.redecide(kept, arguments, authorized=False)
         except Refusal as refusal:
-            if refusal.code == "INTEGRATION_DOWN":
-                raise Unavailable(refusal.code, refusal.details) from None
-            raise _not_possible(refusal) from None
+            _not_possible(refusal, tool)
         if redecided.decision.effect is Effect.DENY:
             problem = Problem(path=_EDITED, rule="policy", message="The requester may not ask for this.")
             raise InvalidArgument("INVALID_ARGUMENT", "Policy refuses this to who asked.", problems=[problem])
         return redecided
 
+    async def _read(self, tool: ToolSpec, document: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Problem]]:
+        """Return arguments as the tool gets them, and everything that is wrong with them. Raises Refusal."""
+        if tool.input is None:
+            untyped = whole_numbers(document)
+            return untyped, await self._foreign.problems(tool, untyped, _EDITED)
+        message = tool.input()
+        problems = validation.read_document(document, message, _EDITED)
+        return ({} if problems else rendered(message)), problems
 
-def _not_possible(refusal: Refusal) -> InvalidArgument:
-    """The tool says that the call could not be made like this."""
+
+def _not_possible(refusal: Refusal, tool: ToolSpec) -> NoReturn:
+    """The tool says that the call could not be made like this, or cannot be asked."""
+    if refusal.code == "INTEGRATION_DOWN":
+        raise Unavailable(refusal.code, refusal.details) from None
+    if tool.foreign:
+        raise Conflict("CONFLICT", refusal.details) from None
     problems = [replace(problem, path=f"{_EDITED}.{problem.path}") for problem in refusal.problems]
-    return InvalidArgument("INVALID_ARGUMENT", "The tool would not take these arguments.", problems=problems)
+    raise InvalidArgument("INVALID_ARGUMENT", "The tool would not take these arguments.", problems=problems) from None
 
 
 def _details(after: Authorization) -> dict[str, Any]:

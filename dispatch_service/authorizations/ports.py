@@ -5,6 +5,7 @@ Above: `decisions` and `execution`. Below: `journey`, which implements both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ from switchboard.tool.v1 import tool_service_pb2
 from dispatch_service.call import Plan
 from dispatch_service.keying import KeptPlan
 from dispatch_service.policy import Decision
+from service_kit.contract.problems import Problem
+from service_kit.contract.tools import ToolSpec
 
 Response = tool_service_pb2.CallToolResponse
 
@@ -54,6 +57,15 @@ class Redecide(Protocol):
         contract. Nothing is journalled and nothing is changed. Raises call.Refusal: INTEGRATION_DOWN where the tool cannot be
         asked just now, another code where it says that the call cannot be made.
         """
+        ...
+
+
+class ForeignArguments(Protocol):
+    """The schemas of third-party tools."""
+
+    async def problems(self, tool: ToolSpec, document: Mapping[str, Any], path: str) -> Sequence[Problem]:
+        """Return everything that is wrong with `document`, which lies at `path`. Raises call.Refusal where the tool is not what
+        it was when the call was asked for."""
         ...
 
 

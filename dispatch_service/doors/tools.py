@@ -1,4 +1,4 @@
-"""The door for tools: any tool of the contract by its name, and the CallToolResponse of everything that can become of a call.
+"""The door for tools: any tool by its name, and the CallToolResponse of everything that can become of a call.
 
 Above: the journey and recovery; the typed tool services answer with what this says. Below: the contract and the published codes.
 """
@@ -6,6 +6,8 @@ Above: the journey and recovery; the typed tool services answer with what this s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 import orjson
 from google.protobuf.message import Message
@@ -16,6 +18,7 @@ from dispatch_service.call import Call, Plan, Refusal, ToolAnswer, Waiting
 from dispatch_service.cards import build
 from dispatch_service.doors import errors
 from dispatch_service.doors.errors import DOWN, UNKNOWN
+from dispatch_service.foreign.tool import CHANGED
 from service_kit.contract.problems import Problem
 from service_kit.contract.render import arguments
 from service_kit.contract.scope import items_of, scope_of
@@ -34,6 +37,17 @@ _SENTENCES = {
     "CONFLICT": "What this is about has changed. Look it up and try again.",
     "FORBIDDEN": "The tool does not allow this.",
 }
+# The adapter's code for a third-party tool that its server lists otherwise than it was pinned: it was not called.
+_TOOL_CHANGED = "TOOL_CHANGED"
+_CHANGED_SENTENCES = _SENTENCES | {"FORBIDDEN": CHANGED}
+
+
+class Availability(Protocol):
+    """Which tools are not called just now."""
+
+    def unavailable(self, tool: ToolSpec) -> str:
+        """Say to a person why a tool is not called just now, or nothing."""
+        ...
 
 
 def name_of(tool: ToolSpec) -> str:
@@ -60,23 +74,47 @@ def plan_of(tool: ToolSpec, request: Message, *, dry_run: bool = False) -> Plan:
     )
 
 
+def foreign_plan_of(tool: ToolSpec, document: dict[str, Any]) -> Plan:
+    """Plan a call of a third-party tool with arguments that have passed its schema.
+
+    Nobody says whose data they name. Of how many things they are about, the longest list at their top is what can be known."""
+    items = max((len(value) for value in document.values() if isinstance(value, list)), default=0)
+    return Plan(presenter=_PRESENTER, tool=tool, arguments=document, view={}, items=items)
+
+
 class ToolDoor:
     """Tools by their name."""
 
     answer_type = Result
+
+    def __init__(self, availability: Availability) -> None:
+        self._availability = availability
 
     def objections(self, call: Call) -> Sequence[Problem]:
         """Return every problem that the contract found."""
         return call.problems
 
     async def plan(self, call: Call) -> Plan:
-        """Plan the call as it was asked for. Raises Refusal where there is no such tool."""
+        """Plan the call as it was asked for. Raises Refusal where there is no such tool, or it is not what it was."""
+        if call.tool is not None and call.untyped is not None:
+            return self._foreign_plan(call, call.tool, call.untyped)
         if call.tool is None or call.payload is None:
             raise Refusal("NOT_FOUND", errors.NOT_FOUND)
         if call.dry_run and call.tool.reads_only:
             problem = Problem(path="dryRun", rule="reads_only", message="This tool changes nothing: there is nothing to preview.")
             raise Refusal("INVALID_ARGUMENT", "Some fields are not right.", [problem])
         return plan_of(call.tool, call.payload, dry_run=call.dry_run)
+
+    def _foreign_plan(self, call: Call, tool: ToolSpec, document: dict[str, Any]) -> Plan:
+        why = self._availability.unavailable(tool)
+        if why:
+            raise Refusal("FORBIDDEN", why)
+        if call.refusal is not None:
+            raise call.refusal
+        if call.dry_run:
+            problem = Problem(path="dryRun", rule="no_preview", message="This tool cannot tell what it would do.")
+            raise Refusal("INVALID_ARGUMENT", "Some fields are not right.", [problem])
+        return foreign_plan_of(tool, document)
 
     async def succeeded(self, call: Call, plan: Plan) -> None:
         """Nothing is kept between calls."""
@@ -90,7 +128,10 @@ class ToolDoor:
         else:
             # What is not there is answered like what is somebody else's, which policy refuses without a word on where it lies.
             path = answer.error_field if answer.code != "NOT_FOUND" else ""
-            result.error.CopyFrom(errors.of_tool(answer, _SENTENCES, path))
+            sentences = _SENTENCES
+            if answer.code == _TOOL_CHANGED:
+                answer, sentences = replace(answer, code="FORBIDDEN"), _CHANGED_SENTENCES
+            result.error.CopyFrom(errors.of_tool(answer, sentences, path))
         return result
 
     def of_view(self, action: str, correlation_id: str, plan: Plan, reference_key: str) -> Result:

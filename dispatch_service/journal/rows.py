@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from google.protobuf.message import Message
 from switchboard.dispatch.v1 import dispatch_service_pb2, error_pb2
 from switchboard.tool.v1 import tool_service_pb2
 
@@ -18,7 +17,7 @@ from dispatch_service.journal import records
 from dispatch_service.keying import Keying
 from dispatch_service.principal import Principal
 from service_kit.contract.fields import plan_for
-from service_kit.contract.redact import redact
+from service_kit.contract.redact import redact, redact_unknown
 from service_kit.contract.text import one_line
 
 Result: TypeAlias = dispatch_service_pb2.DispatchResult | tool_service_pb2.CallToolResponse
@@ -205,7 +204,7 @@ def _details(decision: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _received(call: Call, action_id: str, broken: set[str] | None = None) -> dict[str, Any]:
-    payload, redactions = _redacted(call.payload, frozenset(broken or ()))
+    payload, redactions = _redacted(call, frozenset(broken or ()))
     return {
         "id": action_id,
         "tenant": call.principal.tenant,
@@ -224,7 +223,10 @@ def _received(call: Call, action_id: str, broken: set[str] | None = None) -> dic
     }
 
 
-def _redacted(payload: Message | None, broken: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
-    if payload is None:
+def _redacted(call: Call, broken: frozenset[str]) -> tuple[dict[str, Any], list[str]]:
+    if call.payload is not None:
+        return redact(call.payload, also=broken)
+    if not call.untyped:
         return {}, []
-    return redact(payload, also=broken)
+    # Nobody whom we believe says what is personal in this: nothing but its shape is kept.
+    return dict(redact_unknown(call.untyped)), ["[REDACTED]"]

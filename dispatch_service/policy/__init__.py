@@ -4,6 +4,7 @@
 say what policies may speak of, `record` is what the journal keeps, `explanation` and `replay` are for people.
 """
 
+from dispatch_service.policy.contract import PolicyAction, third_party_action
 from dispatch_service.policy.policies import Policies
 from dispatch_service.policy.question import Decision, Effect, GrantRef, Question
 from dispatch_service.policy.record import as_record, from_record
@@ -15,7 +16,9 @@ __all__ = [
     "GrantRef",
     "Policies",
     "PoliciesUnusable",
+    "PolicyAction",
     "Question",
     "as_record",
     "from_record",
+    "third_party_action",
 ]

@@ -1,10 +1,12 @@
 """The actions that policies speak of, read off the contract: every tool, every card action, and the groups that each belongs to.
 
-Above: `schema` and `policies`. Below: descriptors, of the code in use or of a freshly built image.
+Above: `schema` and `policies`. Below: descriptors, of the code in use or of a freshly built image. Third-party tools are actions,
+too, with the groups that an operator's configuration gives them; which there are is known while the service runs, and not here.
 
     card/NAME                a card action, `card/HOUSECALL_PRO_BOOKING`
     tool/SERVER/TOOL         a tool called by its name, `tool/housecall_pro/housecall_pro.create_booking`
     groups                   card, tool, level/…, effect/…, server/…, sensitive; a card action has its tool's
+                             foreign, for a tool of a third party
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from switchboard.dispatch.v1 import action_pb2
 from switchboard.options.v1 import options_pb2
 from switchboard.tool.v1 import preview_pb2
 
-from service_kit.contract.tools import services
+from dispatch_service.principal import Principal
+from service_kit.contract.tools import ToolSpec, services
 
-CARD, TOOL, SENSITIVE = "card", "tool", "sensitive"
+CARD, TOOL, SENSITIVE, FOREIGN = "card", "tool", "sensitive", "foreign"
 LEVELS = ("level/unrestricted", "level/soft_limit", "level/requires_authorization")
 EFFECTS = ("effect/read", "effect/write", "effect/destructive")
 USE_GRANT = "use-grant"
@@ -31,12 +34,14 @@ _Facts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyAction:
-    """One action. `server` and `tool` are the tool that it calls, empty where it calls none."""
+    """One action. `server` and `tool` are the tool that it calls, empty where it calls none. `enabled_for` are the subjects for
+    whom it is enabled, None where it need not be or is for everybody."""
 
     id: str
     server: str
     tool: str
     groups: tuple[str, ...]
+    enabled_for: frozenset[str] | None = None
 
     @property
     def door(self) -> str:
@@ -52,6 +57,15 @@ class PolicyAction:
     def sensitive(self) -> bool:
         """Whether a person has to decide every time."""
         return SENSITIVE in self.groups
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it calls a third party's tool."""
+        return FOREIGN in self.groups
+
+    def enabled(self, principal: Principal) -> bool:
+        """Whether the caller is one for whom it is enabled."""
+        return self.enabled_for is None or principal.subject in self.enabled_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +96,19 @@ def vocabulary_of(image: descriptor_pb2.FileDescriptorSet) -> Vocabulary:
         declared,
         pool.FindEnumTypeByName(action_pb2.Action.DESCRIPTOR.full_name),
         pool.FindMessageTypeByName(preview_pb2.PreviewFacts.DESCRIPTOR.full_name),
+    )
+
+
+def third_party_action(tool: ToolSpec, enabled_for: frozenset[str] | None) -> PolicyAction:
+    """Return what policies call a third-party tool."""
+    effect = EFFECTS[0] if tool.reads_only else EFFECTS[2] if tool.destructive else EFFECTS[1]
+    groups = [TOOL, f"level/{tool.level}", effect, f"server/{tool.server}", *([SENSITIVE] if tool.sensitive else []), FOREIGN]
+    return PolicyAction(
+        id=f"{TOOL}/{tool.server}/{tool.name}",
+        server=tool.server,
+        tool=tool.name,
+        groups=tuple(groups),
+        enabled_for=enabled_for,
     )
 
 

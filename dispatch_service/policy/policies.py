@@ -59,6 +59,7 @@ class _Asked:
             "reasoning": self.reasoning or lifted,
             "authorized": self.authorized or lifted,
             "granted": granted,
+            "enabled": self.action.enabled(self.principal),
             "scope": dict.fromkeys(SCOPES, ()) | dict(self.scope),
             "facts": dict(self.facts),
         }
@@ -74,14 +75,21 @@ class Policies:
         self.vocabulary = vocabulary or contract_vocabulary()
         self._seen = _signature(directory)
         self._deciding = _Deciding(Ruleset(directory, self.vocabulary), tenant)
+        self._third_party: Mapping[str, PolicyAction] = {}
+
+    def know(self, third_party: Mapping[str, PolicyAction]) -> None:
+        """Take up the third-party tools that there are now, by their actions' ids, in place of those that there were.
+
+        Nothing is forgotten for that: decisions are remembered by what an action is, and not by what it is called."""
+        self._third_party = third_party
 
     def decide(self, question: Question, grants: Sequence[GrantRef] = ()) -> Decision:
         """Decide. `grants` are standing permissions that are in force, at least those of this caller and tool."""
-        return self._deciding.decide(question, grants)
+        return self._deciding.decide(question, self._third_party.get(question.action), grants)
 
     def level(self, principal: Principal, action: str) -> Effect:
         """Return what the caller would meet where nothing is known of the call but who makes it."""
-        return self._deciding.decide(Question(principal=principal, action=action), ()).effect
+        return self.decide(Question(principal=principal, action=action)).effect
 
     def explain(self, question: Question) -> tuple[Decision, tuple[Policy, ...], tuple[Policy, ...]]:
         """Return the decision, the policies that decided and all that apply. Raises KeyError where there is no such action."""
@@ -140,16 +148,16 @@ class _Deciding:
         """How many policies there are, the template among them."""
         return len(self._ruleset.policies)
 
-    def decide(self, question: Question, grants: Sequence[GrantRef]) -> Decision:
-        action = self._ruleset.actions.get(question.action)
+    def decide(self, question: Question, third_party: PolicyAction | None, grants: Sequence[GrantRef]) -> Decision:
+        action = self._ruleset.actions.get(question.action) or third_party
         if action is None:
             return Decision(effect=Effect.DENY, reason=_NO_PERMIT)
         asked = _asked(question, action, self._ruleset.facts)
         decision = self._remembered(asked, granted=False)
         about_it = [grant for grant in grants if (grant.server, grant.tool) == (action.server, action.tool)]
         if decision.effect is Effect.NEEDS_AUTHORIZATION and decision.offers_always and about_it:
-            return self._with_grants(asked, decision, about_it)
-        return decision
+            decision = self._with_grants(asked, decision, about_it)
+        return replace(decision, third_party=action.groups) if action.foreign else decision
 
     def explain(self, question: Question) -> tuple[Decision, tuple[Policy, ...], tuple[Policy, ...]]:
         asked = _asked(question, self._ruleset.actions[question.action], self._ruleset.facts)

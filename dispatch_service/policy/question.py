@@ -54,7 +54,7 @@ class Decision:
 
     A DENY that is `hidden` has to be answered as if there were no such thing: it is about somebody else's data. `offers_always`
     says that a grant would have spared the question. `policy_ids` are those that decided, with the grants that counted, which
-    `grant_ids` are by themselves.
+    `grant_ids` are by themselves. `third_party` are the groups of a third-party tool as it was configured then.
     """
 
     effect: Effect
@@ -63,6 +63,7 @@ class Decision:
     hidden: bool = False
     offers_always: bool = False
     grant_ids: tuple[str, ...] = ()
+    third_party: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def as_record(question: Question, decision: Decision) -> dict[str, Any]:
         "hidden": decision.hidden,
         "policy_ids": list(decision.policy_ids),
         "grant_ids": list(decision.grant_ids),
+        "third_party": list(decision.third_party),
     }
     record = {name: value for name, value in asked.items() if value}
     if "buildings" in record:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from dispatch_service.policy.contract import PolicyAction
 from dispatch_service.policy.policies import Policies
 from dispatch_service.policy.question import Effect, GrantRef, Question
 from dispatch_service.policy.record import from_record
@@ -66,6 +67,7 @@ async def replay(database: Database, policies: Policies, *, tenant: str, since: 
             replayed.skipped += 1
             continue
         question, before, grants = asked
+        policies.know(_third_party(row["decision"], question))
         replayed.decided += 1
         replayed.guessed += not row["decision"]
         after = policies.decide(question, grants)
@@ -134,6 +136,15 @@ def _question(row: Mapping[str, Any], tenant: str) -> tuple[Question, Effect, tu
     principal = Principal(tenant=tenant, subject=row["actor"], kind=kind, role=role, tier=row["tier"])
     door = "tool" if "/" in row["action"] else "card"
     return Question(principal=principal, action=f"{door}/{row['action']}"), before, ()
+
+
+def _third_party(record: Mapping[str, Any] | None, question: Question) -> dict[str, PolicyAction]:
+    """A third-party tool is taken as it was configured then, and enabled: who has it now is not in policies either."""
+    groups = (record or {}).get("third_party")
+    if not groups:
+        return {}
+    _, server, tool = (*question.action.split("/", 2), "", "")[:3]
+    return {question.action: PolicyAction(id=question.action, server=server, tool=tool, groups=tuple(groups))}
 
 
 def _grants(record: Mapping[str, Any], question: Question) -> tuple[GrantRef, ...]:

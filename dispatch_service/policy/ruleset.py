@@ -18,7 +18,7 @@ from typing import Any
 import cedarpy
 import orjson
 
-from dispatch_service.policy.contract import USE_GRANT, PolicyAction, Vocabulary
+from dispatch_service.policy.contract import TOOL, USE_GRANT, PolicyAction, Vocabulary
 from dispatch_service.policy.question import GrantRef
 from dispatch_service.policy.schema import render
 from dispatch_service.policy.source import GRANT_TEMPLATE, Policy, read_policies
@@ -57,7 +57,13 @@ class Ruleset:
         self._grants = _policy_set(policy for policy in self.policies if policy.template)
         # With the schema, the actions and their groups are entities too.
         base = cedarpy.Entities.from_json_str("[]", schema=schema)
-        self._entities = lru_cache(_PRINCIPALS_KEPT)(lambda principal: base.with_added_json_str(_entity(principal)))
+        base = base.with_added_json_str(_json(_tool_entity(action) for action in vocabulary.actions if action.door == TOOL))
+        self._of_principal = lru_cache(_PRINCIPALS_KEPT)(lambda principal: base.with_added_json_str(_json([_entity(principal)])))
+        self._of_third_party = lru_cache(_PRINCIPALS_KEPT)(
+            lambda principal, action: self._of_principal(principal).with_added_json_str(
+                _json([_action_entity(action), _tool_entity(action)])
+            )
+        )
 
     def ask(self, principal: Principal, action: PolicyAction, context: Mapping[str, Any]) -> Verdict:
         """Ask Cedar. Raises Unreadable."""
@@ -108,7 +114,7 @@ class Ruleset:
                 "resource": _uid(action.door.capitalize(), action.name),
                 "context": orjson.dumps(context).decode(),
             }
-            answer = cedarpy.is_authorized(request, policies, self._entities(principal))
+            answer = cedarpy.is_authorized(request, policies, self._entities(principal, action))
         except (ValueError, TypeError):
             # Something in the question that Cedar does not take, such as half a character.
             raise Unreadable([]) from None
@@ -116,6 +122,11 @@ class Ruleset:
             broken = {name for error in answer.diagnostics.errors for name in _NAMED.findall(error)}
             raise Unreadable(sorted(broken & self._order.keys()))
         return answer
+
+    def _entities(self, principal: Principal, action: PolicyAction) -> cedarpy.Entities:
+        """What Cedar has to know beside the question. A third-party tool is an entity of the call that it is asked about, as it
+        was configured then."""
+        return self._of_third_party(principal, action) if action.foreign else self._of_principal(principal)
 
 
 def principal_id(kind: str, subject: str) -> str:
@@ -131,7 +142,7 @@ def _policy_set(policies: Iterable[Policy]) -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_json_str(orjson.dumps(document).decode())
 
 
-def _entity(principal: Principal) -> str:
+def _entity(principal: Principal) -> dict[str, Any]:
     attributes = {
         "tenant": principal.tenant,
         "subject": principal.subject,
@@ -143,7 +154,19 @@ def _entity(principal: Principal) -> str:
         "resident": principal.resident,
     }
     uid = _uid("Principal", principal_id(principal.kind, principal.subject))
-    return orjson.dumps([{"uid": uid, "attrs": attributes, "parents": []}]).decode()
+    return {"uid": uid, "attrs": attributes, "parents": []}
+
+
+def _tool_entity(action: PolicyAction) -> dict[str, Any]:
+    return {"uid": _uid("Tool", action.name), "attrs": {}, "parents": [_uid("Server", action.server)]}
+
+
+def _action_entity(action: PolicyAction) -> dict[str, Any]:
+    return {"uid": _uid("Action", action.id), "attrs": {}, "parents": [_uid("Action", group) for group in action.groups]}
+
+
+def _json(entities: Iterable[dict[str, Any]]) -> str:
+    return orjson.dumps(list(entities)).decode()
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:

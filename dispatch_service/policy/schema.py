@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from dispatch_service.policy.contract import CARD, EFFECTS, LEVELS, SENSITIVE, TOOL, USE_GRANT, Vocabulary
+from dispatch_service.policy.contract import CARD, EFFECTS, FOREIGN, LEVELS, SENSITIVE, TOOL, USE_GRANT, Vocabulary
 
 FILE = "policy.cedarschema"
 SCOPES = ("tenant", "owner", "building", "resident", "subject")
@@ -32,8 +32,10 @@ entity Principal = {
   resident: String,
 };
 
-// What is called: a tool, named `SERVER/TOOL`, or a card action.
-entity Tool;
+// What is called: a tool, named `SERVER/TOOL`, of a server, or a card action. Those of third parties are not known here: a rule
+// about one of them names it as the resource, `resource == Tool::"SERVER/TOOL"` or `resource in Server::"SERVER"`.
+entity Server;
+entity Tool in [Server];
 entity Card;
 
 // Whose data the arguments name, or a preview found the call to be about.
@@ -55,6 +57,8 @@ type Call = {
   authorized: Bool,
   // A standing permission covers the caller and the tool.
   granted: Bool,
+  // An operator has enabled the tool for the caller. What is not a third party's need not be enabled, and is.
+  enabled: Bool,
   scope: Scope,
   facts: Facts,
 };
@@ -68,7 +72,7 @@ def render(vocabulary: Vocabulary) -> str:
     parts.append("};\n\n// What a preview found out. What is absent is not known.\ntype Facts = {\n")
     parts += [f"  {name}?: {kind},\n" for name, kind in vocabulary.facts]
     parts += ["};\n", _CALL, "\n// Groups of actions.\n"]
-    groups = (CARD, TOOL, *LEVELS, *EFFECTS, SENSITIVE, *(f"server/{server}" for server in vocabulary.servers))
+    groups = (CARD, TOOL, *LEVELS, *EFFECTS, SENSITIVE, FOREIGN, *(f"server/{server}" for server in vocabulary.servers))
     parts += [f"action {json.dumps(group)};\n" for group in groups]
     parts += [
         "\n// Whether a standing permission covers a caller and a tool: what a grant, a link of the template, permits.\n",

@@ -47,6 +47,7 @@ _SAME_NAME = (
     "grant_id",
     "edited",
 )
+_CANNOT_TELL = "This tool cannot tell what it would do. What it would be called with is all that is known."
 _GRANT_NAMES = ("id", "subject", "subject_kind", "server", "tool", "created_by", "revoked_by", "authorization_id")
 
 
@@ -81,8 +82,11 @@ class Messages:
         if row["status"] != Status.PENDING or not may_decide(viewer):
             return
         opened = request.opened(row, self._keying)
+        tool = opened.kept.plan.tool
         if opened.preview is not None:
             ParseDict(opened.preview, message.preview, ignore_unknown_fields=True)
+        elif tool is not None and tool.foreign:
+            message.preview.summary = _CANNOT_TELL
         message.reasoning = opened.kept.reasoning
         message.arguments.Clear()
         message.arguments.update(opened.kept.plan.arguments)

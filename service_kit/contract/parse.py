@@ -40,13 +40,13 @@ def _fill(document: dict[str, Any], message: Message, path: str, problems: list[
         setter = setters.get(name)
         if setter is None:
             problems.append(
-                Problem(path=join(path, _shown(name)), rule="unknown_field", message="There is no such field.", known=False),
+                Problem(path=join(path, shown_name(name)), rule="unknown_field", message="There is no such field.", known=False),
             )
         elif value is not None:
             setter(message, value, path, problems)
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """A name that the caller chose, as a part of a path: quoted where it could be taken for a path itself, or for nothing."""
     if len(name) <= _MAX_SHOWN_NAME and _PLAIN_NAME.fullmatch(name):
         return name

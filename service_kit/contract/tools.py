@@ -82,14 +82,14 @@ class ToolSpec:
     def input_schema(self) -> dict[str, Any]:
         """The JSON Schema of its arguments, without what the adapter fills in. Not to be changed."""
         if self.input is not None:
-            return _input_schema(self.input)
+            return _input_schema(self)
         return self.pin.input_schema if self.pin else {}
 
     @property
     def output_schema(self) -> dict[str, Any] | None:
         """The JSON Schema of its result, where it has one. Not to be changed."""
         if self.output is not None:
-            return _output_schema(self.output)
+            return _output_schema(self)
         return self.pin.output_schema if self.pin else None
 
     @property
@@ -164,13 +164,13 @@ def _tool(server: str, service: ServiceDescriptor, method: MethodDescriptor) -> 
 
 
 @cache
-def _input_schema(message: type[Message]) -> dict[str, Any]:
-    return input_schema(message.DESCRIPTOR, without_filled=True)
+def _input_schema(spec: ToolSpec) -> dict[str, Any]:
+    return input_schema(spec.messages[0].DESCRIPTOR, without_filled=True)
 
 
 @cache
-def _output_schema(message: type[Message]) -> dict[str, Any]:
-    return output_schema(message.DESCRIPTOR)
+def _output_schema(spec: ToolSpec) -> dict[str, Any]:
+    return output_schema(spec.messages[1].DESCRIPTOR)
 
 
 @cache

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,8 @@ from dispatch_service.policy import Decision, Effect
 from dispatch_service.principal import PAYLOAD_METADATA, Principal, Realm
 from dispatch_service.servicers.authorization_messages import Messages
 from dispatch_service.servicers.authorizations import AuthorizationServicer
-from service_kit.contract.tools import tools
+from service_kit.contract.problems import Problem
+from service_kit.contract.tools import ToolSpec, tools
 from service_kit.grpc_server import build_server, error_interceptor
 from service_kit.keys import Keyring
 from service_kit.postgres import Database
@@ -262,6 +263,13 @@ def token(by: Principal) -> tuple[tuple[str, str], ...]:
     return ((PAYLOAD_METADATA, base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip("=")),)
 
 
+class NoForeignTools:
+    """Nothing here calls a third party's tool."""
+
+    async def problems(self, tool: ToolSpec, document: Mapping[str, Any], path: str) -> Sequence[Problem]:
+        raise AssertionError(f"{tool.server}/{tool.name} is not a third party's")
+
+
 def put_together(database: MigratedDatabase, keys_file: Path, *, lease: float = 1.0) -> Parts:
     """Everything that one process has; nothing is opened yet."""
     url = database.url(OWNER.role)
@@ -271,7 +279,14 @@ def put_together(database: MigratedDatabase, keys_file: Path, *, lease: float = 
     journey, history, queue = ScriptedJourney(writer), History(writer), JobQueue(url)
     store, grants = AuthorizationStore(pool, keyring), Grants(pool, history)
     decisions = Decisions(
-        database=pool, store=store, grants=grants, history=history, queue=queue, redecide=journey, keying=keying
+        database=pool,
+        store=store,
+        grants=grants,
+        history=history,
+        queue=queue,
+        redecide=journey,
+        keying=keying,
+        foreign=NoForeignTools(),
     )
     executor = Executor(
         database=pool, store=store, history=history, redecide=journey, carrier=journey, keying=keying, lease=lease

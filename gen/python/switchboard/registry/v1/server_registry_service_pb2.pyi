@@ -38,6 +38,8 @@ class _DriftEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Drift.ValueType
     """DRIFT_GONE is not listed any more."""
     DRIFT_NEW: _Drift.ValueType  # 4
     """DRIFT_NEW is listed and was never pinned."""
+    DRIFT_UNUSABLE: _Drift.ValueType  # 5
+    """DRIFT_UNUSABLE is listed with a schema that cannot be used: it is never pinned."""
 
 class Drift(_Drift, metaclass=_DriftEnumTypeWrapper):
     """Drift says how a tool stands to its pin."""
@@ -52,6 +54,8 @@ DRIFT_GONE: Drift.ValueType  # 3
 """DRIFT_GONE is not listed any more."""
 DRIFT_NEW: Drift.ValueType  # 4
 """DRIFT_NEW is listed and was never pinned."""
+DRIFT_UNUSABLE: Drift.ValueType  # 5
+"""DRIFT_UNUSABLE is listed with a schema that cannot be used: it is never pinned."""
 Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
@@ -159,6 +163,7 @@ class RegisteredServer(_message.Message):
     REGISTERED_AT_FIELD_NUMBER: _builtins.int
     CHECKED_AT_FIELD_NUMBER: _builtins.int
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is what it is called here."""
     url: _builtins.str
@@ -181,6 +186,8 @@ class RegisteredServer(_message.Message):
     """registered_by is who registered it."""
     timeout_seconds: _builtins.int
     """timeout_seconds is the longest that one call may take."""
+    version: _builtins.int
+    """version grows with every change to it or to one of its tools."""
     @_builtins.property
     def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """command is what starts it, for one over standard input and output."""
@@ -215,10 +222,11 @@ class RegisteredServer(_message.Message):
         registered_at: _timestamp_pb2.Timestamp | None = ...,
         checked_at: _timestamp_pb2.Timestamp | None = ...,
         timeout_seconds: _builtins.int = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at", "registered_at", b"registered_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "checked_at", b"checked_at", "command", b"command", "drifted", b"drifted", "has_token", b"has_token", "healthy", b"healthy", "listing_hash", b"listing_hash", "message", b"message", "name", b"name", "protocol_version", b"protocol_version", "registered_at", b"registered_at", "registered_by", b"registered_by", "timeout_seconds", b"timeout_seconds", "tools", b"tools", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "checked_at", b"checked_at", "command", b"command", "drifted", b"drifted", "has_token", b"has_token", "healthy", b"healthy", "listing_hash", b"listing_hash", "message", b"message", "name", b"name", "protocol_version", b"protocol_version", "registered_at", b"registered_at", "registered_by", b"registered_by", "timeout_seconds", b"timeout_seconds", "tools", b"tools", "url", b"url", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,6 +251,8 @@ class RegisteredTool(_message.Message):
     SENSITIVE_FIELD_NUMBER: _builtins.int
     ENABLED_FOR_ALL_FIELD_NUMBER: _builtins.int
     ENABLED_FOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is its name on the server."""
     title: _builtins.str
@@ -263,6 +273,8 @@ class RegisteredTool(_message.Message):
     """sensitive keeps "allow always" from being offered."""
     enabled_for_all: _builtins.bool
     """enabled_for_all says that everybody of the tenant may call it, as far as policy goes."""
+    reason: _builtins.str
+    """reason says to a person why it is not called as it stands; empty while nothing is wrong."""
     @_builtins.property
     def input_schema(self) -> _struct_pb2.Struct:
         """input_schema is the pinned JSON Schema of its arguments."""
@@ -274,6 +286,10 @@ class RegisteredTool(_message.Message):
     @_builtins.property
     def enabled_for(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """enabled_for are the subjects who may."""
+
+    @_builtins.property
+    def listed(self) -> Global___ListedTool:
+        """listed is what the server lists now in place of what was pinned, where that is something else."""
 
     def __init__(
         self,
@@ -291,14 +307,54 @@ class RegisteredTool(_message.Message):
         sensitive: _builtins.bool = ...,
         enabled_for_all: _builtins.bool = ...,
         enabled_for: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        listed: Global___ListedTool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input_schema", b"input_schema", "output_schema", b"output_schema"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_schema", b"input_schema", "listed", b"listed", "output_schema", b"output_schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "drift", b"drift", "effect", b"effect", "enabled_for", b"enabled_for", "enabled_for_all", b"enabled_for_all", "idempotent", b"idempotent", "input_schema", b"input_schema", "name", b"name", "output_schema", b"output_schema", "permission", b"permission", "pin", b"pin", "sensitive", b"sensitive", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "drift", b"drift", "effect", b"effect", "enabled_for", b"enabled_for", "enabled_for_all", b"enabled_for_all", "idempotent", b"idempotent", "input_schema", b"input_schema", "listed", b"listed", "name", b"name", "output_schema", b"output_schema", "permission", b"permission", "pin", b"pin", "reason", b"reason", "sensitive", b"sensitive", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisteredTool: _TypeAlias = RegisteredTool  # noqa: Y015
+
+@_typing.final
+class ListedTool(_message.Message):
+    """ListedTool is a tool as its server lists it, which nobody has accepted yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    INPUT_SCHEMA_FIELD_NUMBER: _builtins.int
+    OUTPUT_SCHEMA_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """title is its name for people."""
+    description: _builtins.str
+    """description is the server's."""
+    @_builtins.property
+    def input_schema(self) -> _struct_pb2.Struct:
+        """input_schema is the JSON Schema of its arguments."""
+
+    @_builtins.property
+    def output_schema(self) -> _struct_pb2.Struct:
+        """output_schema is the JSON Schema of its result, where it has one."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        description: _builtins.str = ...,
+        input_schema: _struct_pb2.Struct | None = ...,
+        output_schema: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input_schema", b"input_schema", "output_schema", b"output_schema"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "input_schema", b"input_schema", "output_schema", b"output_schema", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListedTool: _TypeAlias = ListedTool  # noqa: Y015
 
 @_typing.final
 class ListRegisteredServersRequest(_message.Message):
