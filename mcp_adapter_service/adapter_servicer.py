@@ -22,7 +22,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class AdapterServicer(pb_grpc.AdapterServiceServicer):
-    """AdapterServicer calls tools on `servers`."""
+    """AdapterServicer calls tools, and says how the servers of the settings are; `registry` shows the others."""
 
     def __init__(self, servers: Mapping[str, ToolServer], invocations: Invocations, health: ServerHealth) -> None:
         self._servers = servers

@@ -1,7 +1,8 @@
 """One tool call, from the request to what is known of it.
 
-Above: the adapter's servicer, for one call or for a stream of them. Below: `servers` (who to call, guarded), `service_mapping`
-(what to put into the arguments) and `invocation_response` (what to say of the outcome).
+Above: the adapter's servicer, for one call or for a stream of them. Below: `server_directory` (who to call, guarded, and what of
+it may not be called), `service_mapping` (what to put into the arguments), `result_check` and `invocation_response` (what to say
+of the outcome).
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from switchboard.adapter.v1 import adapter_service_pb2 as pb
 
-from mcp_adapter_service.invocation_response import DRY_RUN_META, preview_of, refusal, response_of
+from mcp_adapter_service.invocation_response import DRY_RUN_META, mismatch, preview_of, refusal, response_of
 from mcp_adapter_service.metrics import Metrics
+from mcp_adapter_service.result_check import matches
+from mcp_adapter_service.server_directory import ServerDirectory, ServerUnusable
 from mcp_adapter_service.servers import Tool, ToolServer
 from mcp_adapter_service.service_mapping import MappingCache
 from mcp_adapter_service.service_mapping.substitution import UnknownService
@@ -35,10 +37,10 @@ _HEADER_SAFE: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class Invocations:
-    """Invocations calls tools on `servers`."""
+    """Invocations calls tools on the servers of `directory`."""
 
-    def __init__(self, servers: Mapping[str, ToolServer], mappings: MappingCache, metrics: Metrics) -> None:
-        self._servers = servers
+    def __init__(self, directory: ServerDirectory, mappings: MappingCache, metrics: Metrics) -> None:
+        self._directory = directory
         self._mappings = mappings
         self._metrics = metrics
 
@@ -49,19 +51,18 @@ class Invocations:
             InvalidArgument: the request cannot be sent as it is; nothing was called.
             DatabaseUnavailable: the service mapping was not read yet; nothing was called.
         """
-        server = self._servers.get(request.server)
+        try:
+            server = self._directory.find(request.server, request.principal.tenant)
+        except ServerUnusable as problem:
+            return refusal("SERVER_UNUSABLE", f"The tool server '{request.server}' cannot be used: {problem}.")
         if server is None:
             return refusal("NOT_FOUND", "No tool server of this name is configured.")
         tool = server.tool(request.tool)
-        if request.dry_run and not tool.previews:
-            response = refusal("PREVIEW_UNAVAILABLE", "This tool cannot say beforehand what a call would do.")
-        else:
-            try:
-                arguments = self._arguments(request, tool)
-            except UnknownService as unknown:
-                response = refusal("NOT_FOUND", "This service is not offered.", field=unknown.field)
-            else:
-                response = await _call(server, tool, request, arguments, patience)
+        server.begin()
+        try:
+            response = await self._invoke(server, tool, request, patience)
+        finally:
+            server.end()
         self._metrics.observe(server.name, tool.label, response)
         if response.outcome != pb.TOOL_OUTCOME_SUCCEEDED:
             log(
@@ -78,6 +79,19 @@ class Invocations:
                 correlation_id=request.correlation_id,
             )
         return response
+
+    async def _invoke(
+        self, server: ToolServer, tool: Tool, request: pb.InvokeToolRequest, patience: float | None
+    ) -> pb.InvokeToolResponse:
+        if tool.refusal is not None:
+            return refusal(tool.refusal.code, tool.refusal.message)
+        if request.dry_run and not tool.previews:
+            return refusal("PREVIEW_UNAVAILABLE", "This tool cannot say beforehand what a call would do.")
+        try:
+            arguments = self._arguments(request, tool)
+        except UnknownService as unknown:
+            return refusal("NOT_FOUND", "This service is not offered.", field=unknown.field)
+        return await _call(server, tool, request, arguments, patience)
 
     def _arguments(self, request: pb.InvokeToolRequest, tool: Tool) -> bytes:
         arguments = request.arguments_json.strip() or b"{}"
@@ -112,6 +126,8 @@ async def _call(
     )
     if dry_run:
         return preview_of(report, server.name, tool)
+    if tool.result_schema is not None and not await matches(report.outcome, tool.result_schema):
+        return mismatch(report, server.name, tool)
     return response_of(report, server.name, tool, repeatable=repeatable)
 
 

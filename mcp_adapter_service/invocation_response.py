@@ -44,6 +44,7 @@ _REFUSAL_CODES: Final = {
     Code.BREAKER_OPEN.value: "BREAKER_OPEN",
     Code.QUEUE_FULL.value: "BUSY",
     Code.QUEUE_TIMED_OUT.value: "BUSY",
+    Code.RATE_EXCEEDED.value: "BUSY",
     Code.DEADLINE_PASSED.value: "TIMEOUT",
 }
 
@@ -92,6 +93,16 @@ def preview_of(report: CallReport, server: str, tool: Tool) -> pb.InvokeToolResp
         return response
     response = response_of(report, server, tool, repeatable=True)
     response.effect = pb.EFFECT_CERTAINTY_NONE
+    return response
+
+
+def mismatch(report: CallReport, server: str, tool: Tool) -> pb.InvokeToolResponse:
+    """Return the response to a call whose result is not what the tool was accepted to give: nobody knows what it did."""
+    message = f"The tool server '{server}' answered with something else than the tool declares; check there whether it was done."
+    effect = Effect.NONE if tool.reads_only else Effect.POSSIBLE
+    response = _error(pb.TOOL_OUTCOME_PROTOCOL_ERROR, effect, "PROTOCOL_ERROR", message)
+    response.attempts = report.attempts
+    response.latency_ms = round(report.latency * 1000)
     return response
 
 

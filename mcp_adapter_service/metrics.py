@@ -1,17 +1,20 @@
-"""What the adapter counts: calls by outcome, how long they took, and how each server's breaker stands.
+"""What the adapter counts: calls by outcome, how long they took, how each server's breaker stands, and tools that drifted.
 
-Above: the adapter's servicer, `app`. Below: prometheus-client. Labels are names from our contract and configuration only.
+Above: the adapter's servicer, `app`. Below: prometheus-client. Labels are names from our contract and configuration only; of two
+tenants' servers of one name, what is counted is counted together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from switchboard.adapter.v1 import adapter_service_pb2 as pb
 
 from mcp_adapter_service.resilience import BreakerState
-from mcp_adapter_service.servers import ToolServer
+from mcp_adapter_service.server_directory import ServerDirectory
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
@@ -19,7 +22,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Metrics:
     """Metrics of one adapter process."""
 
-    def __init__(self, registry: CollectorRegistry, servers: Mapping[str, ToolServer]) -> None:
+    def __init__(self, registry: CollectorRegistry, directory: ServerDirectory) -> None:
         self._calls = Counter(
             "switchboard_adapter_tool_calls", "Tool calls by outcome.", ("server", "tool", "outcome"), registry=registry
         )
@@ -33,9 +36,13 @@ class Metrics:
             registry=registry,
             buckets=_BUCKETS,
         )
-        breaker = Gauge("switchboard_adapter_breaker_open", "1 while a server is left alone.", ("server",), registry=registry)
-        for name, server in servers.items():
-            breaker.labels(name).set_function(_open(server))
+        self._drifts = Counter(
+            "switchboard_adapter_tool_drifts",
+            "Tools of third-party servers that were found to be otherwise than before.",
+            ("server",),
+            registry=registry,
+        )
+        registry.register(_Servers(directory))
         # Looking labels up costs more than counting.
         self._children: dict[tuple[str, str, int], tuple[Counter, Counter, Histogram]] = {}
 
@@ -56,6 +63,32 @@ class Metrics:
         attempts.inc(response.attempts)
         seconds.observe(response.latency_ms / 1000)
 
+    def observe_drift(self, server: str, tools: int) -> None:
+        """Count tools that were found to stand otherwise than before."""
+        self._drifts.labels(server).inc(tools)
 
-def _open(server: ToolServer) -> Callable[[], float]:
-    return lambda: float(server.client.breaker_state is BreakerState.OPEN)
+
+class _Servers(Collector):
+    """How every server stands at the moment of asking."""
+
+    def __init__(self, directory: ServerDirectory) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the gauges."""
+        breakers = ((server.name, server.client.breaker_state is BreakerState.OPEN) for server in self._directory.all())
+        yield _gauge("switchboard_adapter_breaker_open", "1 while a server is left alone.", breakers)
+        drifted = self._directory.drifted()
+        yield _gauge(
+            "switchboard_adapter_tools_drifted", "Tools of a third-party server that are not as they were pinned.", drifted
+        )
+
+
+def _gauge(name: str, documentation: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:
+    together: dict[str, float] = {}
+    for server, value in values:
+        together[server] = together.get(server, 0.0) + value
+    gauge = GaugeMetricFamily(name, documentation, labels=("server",))
+    for server, value in sorted(together.items()):
+        gauge.add_metric((server,), value)
+    return gauge
