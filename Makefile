@@ -14,7 +14,7 @@ PACKAGES := dispatch_service mcp_adapter_service service_kit stack tool_servers
 
 .PHONY: help
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(INSTALLED) ## start everything on this machine; Ctrl-C stops it
@@ -31,6 +31,14 @@ test-slow: $(INSTALLED) ## the tests that `make test` leaves out: long runs and 
 .PHONY: test-crash
 test-crash: $(INSTALLED) ## kill processes under load, 300 times, and compare all records; SEED= and KILLS= choose
 	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) $(if $(SEED),--seed $(SEED))
+
+.PHONY: test-conformance
+test-conformance: $(INSTALLED) ## the official MCP conformance runner: every scenario that both revisions require
+	@$(BIN)/pytest tests/conformance
+
+.PHONY: test-soak
+test-soak: $(INSTALLED) ## ten thousand calls of a server that goes wrong in every way; CALLS= chooses how many
+	@$(BIN)/python -m tests.soak --calls $(or $(CALLS),10000)
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure the full path against the same tool called directly
