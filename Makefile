@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PACKAGES := dispatch_service mcp_adapter_service model_loop service_kit stack tool_servers
+PACKAGES := dispatch_service mcp_adapter_service model_gateway model_loop service_kit stack tool_servers
 
 .PHONY: help
 help: ## list the tasks

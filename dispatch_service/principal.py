@@ -1,7 +1,8 @@
 """Who is calling: the principal that the door's checked token stands for.
 
 Above: servicers and policy. Below: the metadata `x-jwt-payload`, which Envoy sets after checking a token and strips from
-clients. A call without a token is an anonymous visitor's click.
+clients. A call without a token is an anonymous visitor's click. What comes through the door for models counts as a model's call,
+whoever's token it shows: the mark of that door, `x-switchboard-door`, can only make less of a caller, and Envoy strips it, too.
 
 Envoy has checked signature, issuer, audience, `exp` and `nbf`. What it does not look at is checked here, and the issuer decides
 what kind of principal a token makes: people sign in at one, services and models get their tokens from the other.
@@ -20,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from service_kit.errors import Forbidden, Unauthenticated
 
 PAYLOAD_METADATA = "x-jwt-payload"
+DOOR_METADATA = "x-switchboard-door"
 ANONYMOUS = "anonymous"
 OPERATOR = "operator"
 CUSTOMER = "customer"
@@ -27,7 +29,7 @@ VISITOR = "visitor"
 SERVICE = "service"
 AGENT = "agent"
 
-HUMAN = "human"
+HUMAN, MODEL = "human", "model"
 # Roles that only one kind of issuer can give; a visitor is somebody without a token.
 _PEOPLES_ROLES = frozenset({OPERATOR, CUSTOMER})
 _SERVICES_ROLES = frozenset({SERVICE, AGENT})
@@ -95,7 +97,7 @@ class Principal:
 
     @property
     def origin(self) -> str:
-        """The kind of door, which only the token can say: USER_CLICK, MODEL, SERVICE or OPERATOR."""
+        """The kind of door, which the token and the door itself say: USER_CLICK, MODEL, SERVICE or OPERATOR."""
         if self.kind == HUMAN:
             return "OPERATOR" if self.role == OPERATOR else "USER_CLICK"
         return self.kind.upper()
@@ -110,7 +112,7 @@ def principal_of(metadata: Mapping[str, str], realm: Realm) -> Principal:
     """Return the caller's principal; a visitor without a token is anonymous in the realm's tenant. Raises Unauthenticated."""
     encoded = metadata.get(PAYLOAD_METADATA)
     if encoded is None:
-        return Principal(tenant=realm.tenant, subject=ANONYMOUS, kind=HUMAN, role=VISITOR)
+        return Principal(tenant=realm.tenant, subject=ANONYMOUS, kind=_by_door(metadata, HUMAN), role=VISITOR)
     if len(encoded) > _MAX_PAYLOAD:
         raise Unauthenticated("UNAUTHENTICATED", "The token is too large.")
     try:
@@ -123,7 +125,7 @@ def principal_of(metadata: Mapping[str, str], realm: Realm) -> Principal:
     return Principal(
         tenant=token.tenant,
         subject=token.sub,
-        kind=_kind(token, realm),
+        kind=_by_door(metadata, _kind(token, realm)),
         role=token.role,
         tier=token.tier or "",
         owner=token.owner or "",
@@ -153,6 +155,10 @@ def _check_times(token: TokenPayload) -> None:
         raise Unauthenticated("UNAUTHENTICATED", "The token is not valid at this time.")
     if token.auth_time is not None and token.auth_time > now + _SKEW_SECONDS:
         raise Unauthenticated("UNAUTHENTICATED", "The token says that its bearer will sign in later.")
+
+
+def _by_door(metadata: Mapping[str, str], kind: str) -> str:
+    return MODEL if DOOR_METADATA in metadata else kind
 
 
 def _kind(token: TokenPayload, realm: Realm) -> str:

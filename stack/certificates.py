@@ -28,6 +28,7 @@ from stack.state import StateDirectory, write_atomically
 ENVOY = "envoy"
 DISPATCH = "dispatch"
 ADAPTER = "adapter"
+MODEL_GATEWAY = "model_gateway"
 OPERATOR = "switchboard"
 
 _VALID = timedelta(days=90)

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from stack.errors import StackError
 from stack.front_door.access_log import access_log
 from stack.front_door.clusters import CHECKED_HEADER, clusters, socket_address, token_providers, token_requirements
+from stack.front_door.protected_resources import challenges
 from stack.front_door.replies import (
     LOST_REPLY,
     REPLY_HEADERS,
@@ -47,6 +48,9 @@ __all__ = [
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "envoy"
 _VALIDATE_SECONDS = 30
+# What MCP clients in a browser send, and have to see.
+_MCP_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "last-event-id")
+_MCP_REPLY_HEADERS = ("mcp-session-id", "www-authenticate")
 
 # Stands for an optional part of the template that these settings leave out.
 _ABSENT = object()
@@ -100,7 +104,7 @@ def _values(settings: EnvoySettings, rpcs: list[Rpc]) -> dict[str, Any]:
         "listen": socket_address(settings.listen),
         "trusted_proxies": settings.trusted_proxies,
         "untrusted_headers": _untrusted_headers(settings),
-        "local_replies": local_replies(),
+        "local_replies": local_replies(challenges(settings)),
         "access_log": access_log(settings.access_log),
         "cors": _cors(settings, rpcs),
         "routes": route_table(settings, rpcs),
@@ -134,13 +138,15 @@ def _untrusted_headers(settings: EnvoySettings) -> list[dict[str, Any]]:
 
 
 def _cors(settings: EnvoySettings, rpcs: list[Rpc]) -> dict[str, Any]:
-    verbs = sorted({binding.verb for rpc in rpcs for binding in rpc.bindings})
+    sent, seen = (_MCP_HEADERS, _MCP_REPLY_HEADERS) if settings.upstreams else ((), ())
+    bound = {binding.verb for rpc in rpcs for binding in rpc.bindings}
+    verbs = sorted(bound.union(*(upstream.methods for upstream in settings.upstreams)))
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
         "allow_origin_string_match": [{"exact": origin} for origin in settings.allowed_origins],
         "allow_methods": ", ".join(verbs),
-        "allow_headers": "content-type, authorization, idempotency-key",
-        "expose_headers": "x-correlation-id",
+        "allow_headers": ", ".join(("content-type", "authorization", "idempotency-key", *sent)),
+        "expose_headers": ", ".join(("x-correlation-id", *seen)),
         "max_age": "600",
         "forward_not_matching_preflights": False,
     }

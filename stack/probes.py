@@ -23,13 +23,15 @@ _OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 _STATUS_LINE = 7
 
 
-def http_answers(url: str, *, wanted: int | None = 200) -> Probe:
-    """Ready when GET `url` answers with status `wanted`, or at all when `wanted` is None."""
+def http_answers(url: str, *, wanted: int | None = 200, socket: Path | None = None) -> Probe:
+    """Ready when GET `url` answers with status `wanted`, or at all when `wanted` is None. Asked at the unix socket, where one is
+    given."""
 
     async def probe() -> str | None:
+        connector = aiohttp.UnixConnector(str(socket)) if socket is not None else None
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT)) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT), connector=connector) as session,
                 session.get(url) as reply,
             ):
                 if wanted is None or reply.status == wanted:

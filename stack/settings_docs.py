@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from dispatch_service.settings import DispatchSettings
 from mcp_adapter_service.settings import AdapterSettings, McpServerSettings
+from model_gateway.settings import GatewaySettings
 from stack.settings import REPOSITORY, StackSettings
 from tool_servers.housecall_pro.settings import HousecallProSettings
 from tool_servers.housecall_pro_sandbox.settings import SandboxSettings
@@ -37,6 +38,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseModel], str], ...] = (
         McpServerSettings,
         "SWITCHBOARD_MCP__NAME__",
     ),
+    ("model_gateway", "", GatewaySettings, ""),
     ("tool_servers/housecall_pro", "", HousecallProSettings, ""),
     ("tool_servers/housecall_pro_sandbox", "", SandboxSettings, ""),
 )

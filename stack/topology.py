@@ -1,17 +1,18 @@
 """Which processes make up the stack: one table, from which they are started, stopped, shown and told of each other.
 
-Above: `stack.commands.up`. Below: ProcessSpec. A new tool server, or the model gateway, is one more entry in `processes`
-and, where it has a schema, one in `stack.database.OWNERS`.
+Above: `stack.commands.up`. Below: ProcessSpec. A new tool server is one more entry in `processes` and, where it has a schema,
+one in `stack.database.OWNERS`.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stack.certificates import ADAPTER, DISPATCH, ENVOY, OPERATOR, DevelopmentAuthority
+from stack.certificates import ADAPTER, DISPATCH, ENVOY, MODEL_GATEWAY, OPERATOR, DevelopmentAuthority
 from stack.database import DatabaseAccess
 from stack.development_identity import DevelopmentIdentity
 from stack.door import envoy
@@ -51,10 +52,16 @@ def processes(around: Surroundings) -> list[ProcessSpec]:
         _dispatch(around, name, _from(number, adapters))
         for number, name in enumerate(_replicas("dispatch_service", settings.dispatch_replicas))
     ]
+    gateway = _model_gateway(around, dispatch)
     door = envoy(
-        settings, around.state, around.identity, around.authority.issue(ENVOY), [replica.address for replica in dispatch]
+        settings,
+        around.state,
+        around.identity,
+        around.authority.issue(ENVOY),
+        dispatch=[replica.address for replica in dispatch],
+        model_gateway=gateway.address,
     )
-    return [*([vendor] if vendor else []), housecall_pro, *adapters, *dispatch, door]
+    return [*([vendor] if vendor else []), housecall_pro, *adapters, *dispatch, gateway, door]
 
 
 def _sandbox(around: Surroundings) -> ProcessSpec | None:
@@ -115,7 +122,7 @@ def _dispatch(around: Surroundings, name: str, adapters: Sequence[ProcessSpec]) 
         name,
         "dispatch_service",
         identity=DISPATCH,
-        callers=(ENVOY,),
+        callers=(ENVOY, MODEL_GATEWAY),
         env={
             **issuers(around.settings).environment,
             # Whoever lifts the limit at the front door means all of it: for measurements, say.
@@ -124,6 +131,30 @@ def _dispatch(around: Surroundings, name: str, adapters: Sequence[ProcessSpec]) 
             "SWITCHBOARD_DATABASE_URL": around.access.url("switchboard_dispatch"),
             "SWITCHBOARD_ADAPTER_TARGET": ",".join(adapter.address for adapter in adapters),
         },
+    )
+
+
+def _model_gateway(around: Surroundings, dispatch: Sequence[ProcessSpec]) -> ProcessSpec:
+    """The door for models, on a socket that only we may open: whoever writes to it is believed to be the front door."""
+    socket = around.sockets / f"{MODEL_GATEWAY}.sock"
+    metrics = f"{LOOPBACK}:{around.free_port()}"
+    return ProcessSpec(
+        name=MODEL_GATEWAY,
+        argv=(sys.executable, "-m", MODEL_GATEWAY),
+        env=_environment(
+            around,
+            f"unix:{socket}",
+            {
+                **around.authority.issue(MODEL_GATEWAY).environment(ENVOY),
+                "SWITCHBOARD_DISPATCH_TARGET": ",".join(replica.address for replica in dispatch),
+                "SWITCHBOARD_CONSOLE_URL": around.settings.front_door,
+                "SWITCHBOARD_ALLOWED_ORIGINS": json.dumps(around.settings.allowed_origins),
+                "SWITCHBOARD_METRICS_LISTEN": metrics,
+            },
+        ),
+        address=f"unix:{socket}",
+        metrics=f"http://{metrics}/metrics",
+        probe=http_answers("http://model-gateway/healthz", wanted=None, socket=socket),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stack.front_door.routes import DISPATCH_CLUSTER
-from stack.front_door.settings import Address, EnvoySettings, TokenIssuer, UpstreamTls
+from stack.front_door.settings import Address, EnvoySettings, HttpUpstream, TokenIssuer, UpstreamTls
 
 # Where jwt_authn leaves a checked token's own header for the filters after it.
 CHECKED_HEADER = "checked_header"
@@ -36,7 +36,7 @@ def clusters(settings: EnvoySettings) -> list[dict[str, Any]]:
     fetched = [(_jwks_cluster_name(index), issuer) for index, issuer in enumerate(settings.issuers) if issuer.jwks_uri]
     return [
         _dispatch_cluster(settings),
-        *(_cluster(upstream.name, upstream.endpoints, http2=False) for upstream in settings.upstreams),
+        *(_upstream_cluster(upstream) for upstream in settings.upstreams),
         *(_jwks_cluster(settings, name, issuer) for name, issuer in fetched),
     ]
 
@@ -57,7 +57,7 @@ def _dispatch_cluster(settings: EnvoySettings) -> dict[str, Any]:
     cluster = _cluster(DISPATCH_CLUSTER, settings.dispatch, http2=True)
     cluster["lb_policy"] = "LEAST_REQUEST"
     if settings.dispatch_tls:
-        cluster["transport_socket"] = _mutual_tls(settings.dispatch_tls)
+        cluster["transport_socket"] = _mutual_tls(settings.dispatch_tls, "h2")
     if settings.health_checks:
         cluster["health_checks"] = [
             {
@@ -72,6 +72,15 @@ def _dispatch_cluster(settings: EnvoySettings) -> dict[str, Any]:
         ]
         # With every endpoint unhealthy, calls fail at once instead of trying dead ones.
         cluster["common_lb_config"] = {"healthy_panic_threshold": {"value": 0}}
+    return cluster
+
+
+def _upstream_cluster(upstream: HttpUpstream) -> dict[str, Any]:
+    cluster = _cluster(upstream.name, upstream.endpoints, http2=False)
+    # Shorter than servers keep idle connections: the side that sends must be the side that closes.
+    cluster["typed_extension_protocol_options"][_HTTP_OPTIONS]["common_http_protocol_options"] = {"idle_timeout": "60s"}
+    if upstream.tls:
+        cluster["transport_socket"] = _mutual_tls(upstream.tls, "http/1.1")
     return cluster
 
 
@@ -95,14 +104,14 @@ def _cluster(name: str, endpoints: tuple[Address, ...], *, http2: bool) -> dict[
     }
 
 
-def _mutual_tls(tls: UpstreamTls) -> dict[str, Any]:
+def _mutual_tls(tls: UpstreamTls, protocol: str) -> dict[str, Any]:
     files = {"certificate_chain": {"filename": str(tls.certificate)}, "private_key": {"filename": str(tls.key)}}
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": _UPSTREAM_TLS,
             "common_tls_context": {
-                "alpn_protocols": ["h2"],
+                "alpn_protocols": [protocol],
                 # As a client, Envoy goes up to 1.2 only unless told.
                 "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
                 "tls_certificates": [files],

@@ -6,7 +6,9 @@ Above: `stack.envoy_config`. Below: nothing. The sentences are ours: no text of 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 
@@ -69,11 +71,15 @@ def header_option(name: str, value: str) -> dict[str, Any]:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def local_replies() -> list[dict[str, Any]]:
-    """Mappers for the replies that Envoy makes itself; the first that matches is taken."""
+def local_replies(challenges: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Mappers for the replies that Envoy makes itself; the first that matches is taken. `challenges` are what a 401 says in
+    `www-authenticate`, by the regular expression of the path."""
     by_status = [(_status("EQ", status), reason) for status, reason in REASONS.items()]
     by_class = [(_status("GE", 500), REASONS[500]), (_status("GE", 400), _OTHER_CLIENT_ERROR)]
     mappers = [_mapper(_and(_TRANSCODED_WRITE, _REPLY_LOST), _json_body(LOST_REPLY))]
+    for path, challenge in challenges.items():
+        matches = _and(_status("EQ", 401), _path(path))
+        mappers.append(_mapper(matches, _json_body(REASONS[401]), headers={"www-authenticate": challenge}))
     for status, reason in (*by_status, *by_class):
         mappers += [
             # Of a request that could not even be read there is no id yet.
@@ -117,13 +123,18 @@ def _mapper(
     body: dict[str, Any],
     *,
     correlation_id: str = REPLY_HEADERS["x-correlation-id"],
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    headers = {**REPLY_HEADERS, **API_REPLY_HEADERS, "x-correlation-id": correlation_id}
+    added = {**REPLY_HEADERS, **API_REPLY_HEADERS, "x-correlation-id": correlation_id, **headers}
     return {
         "filter": matches,
         "body_format_override": body,
-        "headers_to_add": [header_option(name, value) for name, value in headers.items()],
+        "headers_to_add": [header_option(name, value) for name, value in added.items()],
     }
+
+
+def _path(regex: str) -> dict[str, Any]:
+    return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": regex}}}}}
 
 
 def _status(comparison: str, status: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from stack.front_door.protected_resources import metadata_routes
 from stack.front_door.replies import API_REPLY_HEADERS, REPLY_HEADERS, header_option
 from stack.front_door.rpcs import HttpBinding, Rpc, path_matches
 from stack.front_door.settings import EnvoySettings, HttpUpstream, RateLimit
@@ -44,7 +45,8 @@ def route_table(settings: EnvoySettings, rpcs: list[Rpc]) -> list[dict[str, Any]
         *(_json_route(settings, rpc, binding) for rpc, binding in bound),
         *(_grpc_route(settings, rpc) for rpc in rpcs),
         *_wrong_method_routes(binding for _, binding in bound),
-        *(_upstream_route(upstream) for upstream in settings.upstreams),
+        *metadata_routes(settings),
+        *(route for upstream in settings.upstreams for route in _upstream_routes(upstream)),
         {"name": "unknown path", "match": {"prefix": "/"}, "direct_response": {"status": 404}},
     ]
 
@@ -70,12 +72,15 @@ _UNREADABLE_TOKEN_ROUTE: dict[str, Any] = {
 
 def _preflight_routes(settings: EnvoySettings) -> Iterable[dict[str, Any]]:
     """Where the CORS filter answers browsers: it does so only on routes to a cluster, which it never lets them reach."""
-    if settings.allowed_origins:
+    prefixes = (
+        ["/api/", "/.well-known/", *(upstream.prefix for upstream in settings.upstreams)] if settings.allowed_origins else []
+    )
+    for prefix in prefixes:
         any_origin = "|".join(re.escape(origin) for origin in settings.allowed_origins)
         yield {
             "name": "preflight",
             "match": {
-                "prefix": "/api/",
+                **_prefix_match(prefix),
                 "headers": [
                     {"name": ":method", "string_match": {"exact": "OPTIONS"}},
                     {"name": "origin", "string_match": {"safe_regex": {"regex": any_origin}}},
@@ -157,15 +162,28 @@ def _wrong_method_routes(bindings: Iterable[HttpBinding]) -> Iterable[dict[str, 
         }
 
 
-def _upstream_route(upstream: HttpUpstream) -> dict[str, Any]:
+def _upstream_routes(upstream: HttpUpstream) -> Iterable[dict[str, Any]]:
     requirement = "required" if upstream.token_required else "optional"
-    prefix = upstream.prefix
-    return {
+    match = _prefix_match(upstream.prefix)
+    taken = {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(upstream.methods)}}}
+    yield {
         "name": upstream.name,
-        "match": {"prefix": prefix} if prefix.endswith("/") else {"path_separated_prefix": prefix},
+        "match": {**match, "headers": [taken]} if upstream.methods else match,
         "route": {"cluster": upstream.name, "timeout": _seconds(upstream.timeout_seconds), "idle_timeout": "0s"},
         "typed_per_filter_config": {"envoy.filters.http.jwt_authn": _token_rule(requirement)},
+        "request_headers_to_remove": _NOT_FORWARDED,
     }
+    if upstream.methods:
+        yield {
+            "name": f"other methods on {upstream.prefix}",
+            "match": match,
+            "direct_response": {"status": 405},
+            "response_headers_to_add": [header_option("allow", ", ".join(sorted(upstream.methods)))],
+        }
+
+
+def _prefix_match(prefix: str) -> dict[str, Any]:
+    return {"prefix": prefix} if prefix.endswith("/") else {"path_separated_prefix": prefix}
 
 
 # A stream ends when one side ends it.

@@ -61,7 +61,7 @@ class TokenIssuer(_Record):
 
 
 class UpstreamTls(_Record):
-    """How dispatch_service is called: with what certificate, and what the other side's has to say."""
+    """How a service is called: with what certificate, and what the other side's has to say."""
 
     certificate: Path
     key: Path
@@ -87,6 +87,8 @@ class HttpUpstream(_Record):
     prefix: str = Field(pattern=r"^/[^?#]*$", description="Path or path prefix, by whole segments.")
     endpoints: tuple[Address, ...] = Field(min_length=1)
     token_required: bool = True
+    methods: tuple[str, ...] = Field(default=(), description="The HTTP methods that it takes; empty for all of them.")
+    tls: UpstreamTls | None = Field(default=None, description="How it is called where it listens on TCP with TLS.")
     timeout_seconds: float = Field(default=0, ge=0, description="0 for none: its replies may be streams.")
 
 

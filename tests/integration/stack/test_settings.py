@@ -64,6 +64,7 @@ def test_without_a_vendor_key_the_sandbox_stands_in(tmp_path: Path, monkeypatch:
         "housecall_pro",
         "mcp_adapter_service",
         "dispatch_service",
+        "model_gateway",
         "envoy",
     ]
     assert table["housecall_pro"].env["HOUSECALL_PRO_BASE_URL"] == table["housecall_pro_sandbox"].address
@@ -169,7 +170,7 @@ def test_issuers_that_are_half_said_or_the_same_are_one_line(
 def test_each_process_knows_who_may_call_it_and_has_a_certificate_of_its_own(tmp_path: Path) -> None:
     table = _table(tmp_path)
     dispatch, adapter = table["dispatch_service"].env, table["mcp_adapter_service"].env
-    assert (dispatch["SWITCHBOARD_TLS"], dispatch["SWITCHBOARD_TLS_PEERS"]) == ("on", '["envoy"]')
+    assert (dispatch["SWITCHBOARD_TLS"], dispatch["SWITCHBOARD_TLS_PEERS"]) == ("on", '["envoy", "model_gateway"]')
     assert json.loads(adapter["SWITCHBOARD_TLS_PEERS"]) == ["dispatch", "switchboard"]
     assert dispatch["SWITCHBOARD_TLS_KEY"] != adapter["SWITCHBOARD_TLS_KEY"]
     assert "SWITCHBOARD_TLS_KEY" not in table["housecall_pro"].env

@@ -24,6 +24,7 @@ def test_every_process_runs_and_says_where(stack: RunningStack) -> None:
         "housecall_pro",
         "mcp_adapter_service",
         "dispatch_service",
+        "model_gateway",
         "envoy",
     ]
     assert {process.state for process in processes.values()} == {"running"}
