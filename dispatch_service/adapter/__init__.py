@@ -6,6 +6,6 @@ of third-party servers.
 """
 
 from dispatch_service.adapter.client import AdapterClient, BookableService, ToolPort
-from dispatch_service.adapter.registry import AdapterAway, RegistryClient
+from dispatch_service.adapter.registry import AdapterAway, Asker, RegistryClient
 
-__all__ = ["AdapterAway", "AdapterClient", "BookableService", "RegistryClient", "ToolPort"]
+__all__ = ["AdapterAway", "AdapterClient", "Asker", "BookableService", "RegistryClient", "ToolPort"]

@@ -7,6 +7,7 @@ What the adapter refuses is raised as it said it; where it does not answer, a ch
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import grpc
@@ -21,8 +22,9 @@ from service_kit.contract.problems import Problem
 
 TENANT_METADATA: Final = "x-switchboard-tenant"
 ACTOR_METADATA: Final = "x-switchboard-actor"
+CORRELATION_METADATA: Final = "x-correlation-id"
 
-_READER: Final = "dispatch"
+_LONGEST_ACTOR: Final = 200
 _READ_SECONDS: Final = 3.0
 _CHANGE_SECONDS: Final = 60.0  # The adapter may have to look at the server first.
 
@@ -43,6 +45,17 @@ Response = TypeVar("Response", bound=Message)
 
 class AdapterAway(Exception):
     """The adapter does not answer; nothing was called."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asker:
+    """On whose behalf the register is asked, and in which call."""
+
+    actor: str
+    correlation_id: str = ""
+
+
+_READER: Final = Asker(actor="dispatch")
 
 
 class RegistryClient:
@@ -77,11 +90,11 @@ class RegistryClient:
                 return None
             raise AdapterAway(problem.code().name) from None
 
-    async def hand_on(self, rpc: str, request: Message, answer: type[Response], actor: str) -> Response:
-        """Make the call of that name for `actor`. Raises ServiceError: one of `refused` where nothing was changed."""
+    async def hand_on(self, rpc: str, request: Message, answer: type[Response], by: Asker) -> Response:
+        """Make the call of that name. Raises ServiceError: one of `refused` where nothing was changed."""
         try:
             reply = await getattr(self._targets.preferred.registry, rpc)(
-                request, timeout=_CHANGE_SECONDS, metadata=self._metadata(actor)
+                request, timeout=_CHANGE_SECONDS, metadata=self._metadata(by)
             )
         except grpc.aio.AioRpcError as problem:
             raise _as_error(problem) from None
@@ -89,19 +102,20 @@ class RegistryClient:
             raise TypeError(f"{rpc} answers with another message")
         return reply
 
-    async def register(self, request: pb.RegisterServerRequest, actor: str) -> AsyncIterator[pb.RegisterServerResponse]:
-        """Register a server for `actor`, and yield each step as it is told. Raises as `hand_on`."""
-        call = self._targets.preferred.registry.RegisterServer(request, timeout=_CHANGE_SECONDS, metadata=self._metadata(actor))
+    async def register(self, request: pb.RegisterServerRequest, by: Asker) -> AsyncIterator[pb.RegisterServerResponse]:
+        """Register a server, and yield each step as it is told. Raises as `hand_on`."""
+        call = self._targets.preferred.registry.RegisterServer(request, timeout=_CHANGE_SECONDS, metadata=self._metadata(by))
         try:
             async for step in call:
                 yield step
         except grpc.aio.AioRpcError as problem:
             raise _as_error(problem) from None
 
-    def _metadata(self, actor: str) -> tuple[tuple[str, str], ...]:
+    def _metadata(self, by: Asker) -> tuple[tuple[str, str], ...]:
         # Metadata are ASCII; a subject need not be.
-        said = actor.encode("ascii", "backslashreplace").decode("ascii")
-        return ((TENANT_METADATA, self._tenant), (ACTOR_METADATA, said))
+        actor = by.actor.encode("ascii", "backslashreplace").decode("ascii")[:_LONGEST_ACTOR]
+        known = ((TENANT_METADATA, self._tenant), (ACTOR_METADATA, actor))
+        return (*known, (CORRELATION_METADATA, by.correlation_id)) if by.correlation_id else known
 
 
 def refused(problem: errors.ServiceError) -> bool:

@@ -37,8 +37,8 @@ _SENTENCES = {
     "CONFLICT": "What this is about has changed. Look it up and try again.",
     "FORBIDDEN": "The tool does not allow this.",
 }
-# The adapter's code for a third-party tool that its server lists otherwise than it was pinned: it was not called.
-_TOOL_CHANGED = "TOOL_CHANGED"
+# The adapter's codes for a third-party tool that its server lists otherwise than it was pinned: it was not called.
+_NOT_AS_PINNED = frozenset({"TOOL_CHANGED", "TOOL_GONE", "TOOL_NOT_ACCEPTED"})
 _CHANGED_SENTENCES = _SENTENCES | {"FORBIDDEN": CHANGED}
 
 
@@ -129,7 +129,7 @@ class ToolDoor:
             # What is not there is answered like what is somebody else's, which policy refuses without a word on where it lies.
             path = answer.error_field if answer.code != "NOT_FOUND" else ""
             sentences = _SENTENCES
-            if answer.code == _TOOL_CHANGED:
+            if answer.code in _NOT_AS_PINNED:
                 answer, sentences = replace(answer, code="FORBIDDEN"), _CHANGED_SENTENCES
             result.error.CopyFrom(errors.of_tool(answer, sentences, path))
         return result

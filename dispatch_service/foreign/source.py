@@ -51,7 +51,7 @@ class Source:
         read: dict[str, _Read] = {}
         for name, server in there.items():
             known = self._servers.get(name)
-            if known is not None and server.version and known.told.version == server.version:
+            if known is not None and _same(known.told, server):
                 read[name] = known
                 continue
             whole = await self._registry.server(name)
@@ -65,3 +65,8 @@ class Source:
             read[name] = _Read(whole, {(name, tool.name): foreign_tool(name, tool) for tool in whole.tools if tool.pin})
         self._servers = read
         return {key: tool for one in read.values() for key, tool in one.tools.items()} if changed else None
+
+
+def _same(known: pb.RegisteredServer, told: pb.RegisteredServer) -> bool:
+    """Whether nothing has changed: one that was removed and registered again may have the same version."""
+    return bool(told.version) and (known.version, known.registered_at) == (told.version, told.registered_at)

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from switchboard.registry.v1 import server_registry_service_pb2 as pb
 from switchboard.registry.v1 import server_registry_service_pb2_grpc
 
-from dispatch_service.adapter import RegistryClient
+from dispatch_service.adapter import Asker, RegistryClient
 from dispatch_service.foreign.changes import Asked, Changes
 from dispatch_service.principal import Principal, Realm, require_operator
 from dispatch_service.servicers import metadata as metadata_of
@@ -56,13 +56,13 @@ class ServerRegistryServicer(server_registry_service_pb2_grpc.ServerRegistryServ
         self, request: pb.ListRegisteredServersRequest, context: Any
     ) -> pb.ListRegisteredServersResponse:
         """List them by name."""
-        by = self._operator(request, context)
-        return await self._registry.hand_on("ListRegisteredServers", request, pb.ListRegisteredServersResponse, by.subject)
+        by = self._asker(request, context)
+        return await self._registry.hand_on("ListRegisteredServers", request, pb.ListRegisteredServersResponse, by)
 
     async def GetRegisteredServer(self, request: pb.GetRegisteredServerRequest, context: Any) -> pb.RegisteredServer:
         """Return one with its tools."""
-        by = self._operator(request, context)
-        return await self._registry.hand_on("GetRegisteredServer", request, pb.RegisteredServer, by.subject)
+        by = self._asker(request, context)
+        return await self._registry.hand_on("GetRegisteredServer", request, pb.RegisteredServer, by)
 
     async def RepinServer(self, request: pb.RepinServerRequest, context: Any) -> pb.RegisteredServer:
         """Accept tools as the server now lists them."""
@@ -85,7 +85,7 @@ class ServerRegistryServicer(server_registry_service_pb2_grpc.ServerRegistryServ
 
         async def make() -> Response:
             async with self._changes.journalled(asked) as outcome:
-                reply = await self._registry.hand_on(rpc, request, answer, asked.by.subject)
+                reply = await self._registry.hand_on(rpc, request, answer, _asker_of(asked))
                 outcome.made(reply)
                 return reply
 
@@ -93,7 +93,7 @@ class ServerRegistryServicer(server_registry_service_pb2_grpc.ServerRegistryServ
 
     async def _register(self, asked: Asked, request: pb.RegisterServerRequest, tell: _Tell) -> None:
         async with self._changes.journalled(asked) as outcome:
-            async for step in self._registry.register(request, asked.by.subject):
+            async for step in self._registry.register(request, _asker_of(asked)):
                 if step.done and step.error:
                     outcome.unusable()
                 elif step.done:
@@ -111,6 +111,10 @@ class ServerRegistryServicer(server_registry_service_pb2_grpc.ServerRegistryServ
             client=metadata_of.client(metadata, "", self._keys),
         )
 
+    def _asker(self, request: Message, context: Any) -> Asker:
+        by = self._operator(request, context)
+        return Asker(actor=by.subject, correlation_id=metadata_of.correlation_id(metadata_of.of(context)))
+
     def _operator(self, request: Message, context: Any) -> Principal:
         """Return the operator who asks, where the request is as the contract says."""
         by = require_operator(metadata_of.of(context), self._realm)
@@ -121,3 +125,7 @@ class ServerRegistryServicer(server_registry_service_pb2_grpc.ServerRegistryServ
             named = ", ".join(problem.path for problem in problems)
             raise InvalidArgument("INVALID_ARGUMENT", f"Check these parameters: {named}.", problems=problems)
         return by
+
+
+def _asker_of(asked: Asked) -> Asker:
+    return Asker(actor=asked.by.subject, correlation_id=asked.correlation_id)
