@@ -18,7 +18,7 @@ _CARDS = (
 )
 _OFFICE_MANAGER = (*range(46, 60), 61, 64, 65, 66, 77, 78, 81, 82, 83)
 _PROPERTIES = (6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20, 36, 37)
-_PUSH = (5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 19, 20, 21, 22, 23, 24)
+_PUSH = (*range(1, 17), *range(19, 25))
 
 DONE = frozenset(
     f"S{document}.{number}"
