@@ -63,9 +63,7 @@ async def test_who_may_call_nothing_is_shown_nothing(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("count", [5, 500])
-async def test_a_list_asks_for_names_and_a_call_is_one_call_however_many_tools_there_are(
-    gateway: Gateway, count: int
-) -> None:
+async def test_a_list_asks_for_names_and_a_call_is_one_call_however_many_tools_there_are(gateway: Gateway, count: int) -> None:
     gateway.dispatch.tools = [tool(number) for number in range(count)]
     gateway.dispatch.tools.sort(key=lambda one: (one.server, one.name))
     alias = gateway.dispatch.tools[-1].alias
