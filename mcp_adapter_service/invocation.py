@@ -85,6 +85,8 @@ class Invocations:
     ) -> pb.InvokeToolResponse:
         if tool.refusal is not None:
             return refusal(tool.refusal.code, tool.refusal.message)
+        if request.pin and request.pin != tool.pin:
+            return refusal("TOOL_CHANGED", f"The tool of '{server.name}' was accepted anew since this call was decided.")
         if request.dry_run and not tool.previews:
             return refusal("PREVIEW_UNAVAILABLE", "This tool cannot say beforehand what a call would do.")
         try:

@@ -154,6 +154,7 @@ def _tool(server: str, kept: KeptTool) -> Tool:
         in_contract=False,
         refusal=refusal,
         result_schema=None if refusal else _result_schema(kept),
+        pin=kept.pinned.pin if kept.pinned else "",
     )
 
 

@@ -49,6 +49,8 @@ class Tool:
     """Set where it must not be called: it was never accepted, or is not what was accepted."""
     result_schema: Schema | None = None
     """What its result was accepted to be, where that was said."""
+    pin: str = ""
+    """The hash of what was accepted, of a third party's tool."""
 
     @property
     def previews(self) -> bool:

@@ -41,6 +41,7 @@ def request_of(
             resident=principal.resident,
         ),
         dry_run=dry_run,
+        pin=tool.revision if tool.foreign else "",
     )
 
 

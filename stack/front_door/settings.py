@@ -145,10 +145,12 @@ class EnvoySettings(_Record):
             "/api/actions/dispatch",
             "/api/tools",
             "/api/authorizations",
+            "/api/servers",
             "/switchboard.dispatch.",
             "/switchboard.tool.",
             "/switchboard.tools.",
             "/switchboard.authorization.",
+            "/switchboard.registry.",
         ),
         description="Paths that wait for a tool; matched as `token_optional` is.",
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from switchboard.adapter.v1 import adapter_service_pb2, adapter_service_pb2_grpc
 from switchboard.options.v1 import options_pb2
 from switchboard.registry.v1 import server_registry_service_pb2 as pb
 
 from tests.callers import caller
-from tests.integration.adapter.processes import eventually
+from tests.integration.adapter.processes import AdapterProcess, eventually
 from tests.integration.foreign.company import AGENT, OPERATOR, OTHER_AGENT, READ, SECONDS, SERVICE, WRITE, Company
 from tests.integration.registry.third_party import ThirdParty, tool
 
@@ -278,3 +279,22 @@ async def test_the_listing_has_third_party_tools_with_their_pinned_schemas(jira:
     assert "jira__find_ticket" in functions
     domains = {one["domain"]: one for one in (await jira.capabilities(AGENT))["data"]["domains"]}
     assert [action["name"] for action in domains["jira"]["actions"]] == ["create_ticket", "find_ticket"]
+
+
+async def test_a_call_for_another_pin_never_reaches_the_server(
+    jira: Company, server: ThirdParty, adapter_process: AdapterProcess
+) -> None:
+    pin = (await jira.server("jira")).tools[0].pin
+    async with grpc.aio.insecure_channel(adapter_process.target) as channel:
+        stub = adapter_service_pb2_grpc.AdapterServiceStub(channel)
+        for given, code in (("sha256:another", "TOOL_CHANGED"), (pin, "")):
+            request = adapter_service_pb2.InvokeToolRequest(
+                server="jira",
+                tool="create_ticket",
+                arguments_json=b"{}",
+                principal=adapter_service_pb2.Principal(tenant="demo", subject="somebody", kind="human", role="operator"),
+                pin=given,
+            )
+            answer = await stub.InvokeTool(request, timeout=SECONDS)
+            assert answer.error_code == code
+            assert len(server.seen) == (0 if code else 1)

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from switchboard.options.v1 import options_pb2 as switchboard_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,switchboard/adapter/v1/adapter_service.proto\x12\x16switchboard.adapter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$switchboard/options/v1/options.proto\"\x8a\x01\n\tPrincipal\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x11\n\tbuildings\x18\x07 \x03(\t\x12\x10\n\x08resident\x18\x08 \x01(\t\"\xd7\x01\n\x11InvokeToolRequest\x12\x16\n\x06server\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x14\n\x04tool\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\x0c\x42\x04\xc0\xbb\x18\x05\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x05 \x01(\t\x12\x34\n\tprincipal\x18\x06 \x01(\x0b\x32!.switchboard.adapter.v1.Principal\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\"I\n\x12InvokeToolsRequest\x12\x33\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32$.switchboard.adapter.v1.NumberedCall\"k\n\x0cNumberedCall\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x12\n\ntimeout_ms\x18\x02 \x01(\r\x12\x37\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32).switchboard.adapter.v1.InvokeToolRequest\"_\n\x13InvokeToolsResponse\x12\x37\n\x07\x61nswers\x18\x01 \x03(\x0b\x32&.switchboard.adapter.v1.NumberedAnswer\x12\x0f\n\x07\x63losing\x18\x02 \x01(\x08\"k\n\x0eNumberedAnswer\x12\x0e\n\x06number\x18\x01 \x01(\r\x12:\n\x06\x61nswer\x18\x02 \x01(\x0b\x32*.switchboard.adapter.v1.InvokeToolResponse\x12\r\n\x05\x66\x61ult\x18\x03 \x01(\t\"\x97\x02\n\x12InvokeToolResponse\x12\x34\n\x07outcome\x18\x01 \x01(\x0e\x32#.switchboard.adapter.v1.ToolOutcome\x12\x37\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\'.switchboard.adapter.v1.EffectCertainty\x12\x19\n\x0bresult_json\x18\x03 \x01(\x0c\x42\x04\xc0\xbb\x18\x05\x12\x12\n\nerror_code\x18\x04 \x01(\t\x12\x15\n\rerror_message\x18\x05 \x01(\t\x12\x13\n\x0b\x65rror_field\x18\x06 \x01(\t\x12\x11\n\tretryable\x18\x07 \x01(\x08\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x12\n\nlatency_ms\x18\t \x01(\x05\"\x14\n\x12ListServersRequest\"L\n\x13ListServersResponse\x12\x35\n\x07servers\x18\x01 \x03(\x0b\x32$.switchboard.adapter.v1.ListedServer\"-\n\x0cListedServer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62reaker\x18\x02 \x01(\t\",\n\x12\x43heckServerRequest\x12\x16\n\x06server\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\"H\n\x13\x43heckServerResponse\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x62reaker\x18\x03 \x01(\t*\xf8\x01\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16TOOL_OUTCOME_SUCCEEDED\x10\x01\x12\x1b\n\x17TOOL_OUTCOME_TOOL_ERROR\x10\x02\x12\x1f\n\x1bTOOL_OUTCOME_PROTOCOL_ERROR\x10\x03\x12\x1b\n\x17TOOL_OUTCOME_HTTP_ERROR\x10\x04\x12\x18\n\x14TOOL_OUTCOME_TIMEOUT\x10\x05\x12\x18\n\x14TOOL_OUTCOME_REFUSED\x10\x06\x12 \n\x1cTOOL_OUTCOME_CONNECTION_LOST\x10\x07*\x88\x01\n\x0f\x45\x66\x66\x65\x63tCertainty\x12 \n\x1c\x45\x46\x46\x45\x43T_CERTAINTY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45\x46\x46\x45\x43T_CERTAINTY_NONE\x10\x01\x12\x1d\n\x19\x45\x46\x46\x45\x43T_CERTAINTY_POSSIBLE\x10\x02\x12\x19\n\x15\x45\x46\x46\x45\x43T_CERTAINTY_DONE\x10\x03\x32\xb1\x03\n\x0e\x41\x64\x61pterService\x12\x63\n\nInvokeTool\x12).switchboard.adapter.v1.InvokeToolRequest\x1a*.switchboard.adapter.v1.InvokeToolResponse\x12j\n\x0bInvokeTools\x12*.switchboard.adapter.v1.InvokeToolsRequest\x1a+.switchboard.adapter.v1.InvokeToolsResponse(\x01\x30\x01\x12\x66\n\x0bListServers\x12*.switchboard.adapter.v1.ListServersRequest\x1a+.switchboard.adapter.v1.ListServersResponse\x12\x66\n\x0b\x43heckServer\x12*.switchboard.adapter.v1.CheckServerRequest\x1a+.switchboard.adapter.v1.CheckServerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,switchboard/adapter/v1/adapter_service.proto\x12\x16switchboard.adapter.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$switchboard/options/v1/options.proto\"\x8a\x01\n\tPrincipal\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\r\n\x05owner\x18\x06 \x01(\t\x12\x11\n\tbuildings\x18\x07 \x03(\t\x12\x10\n\x08resident\x18\x08 \x01(\t\"\xe4\x01\n\x11InvokeToolRequest\x12\x16\n\x06server\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x14\n\x04tool\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x0e\x61rguments_json\x18\x03 \x01(\x0c\x42\x04\xc0\xbb\x18\x05\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x05 \x01(\t\x12\x34\n\tprincipal\x18\x06 \x01(\x0b\x32!.switchboard.adapter.v1.Principal\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x0b\n\x03pin\x18\x08 \x01(\t\"I\n\x12InvokeToolsRequest\x12\x33\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32$.switchboard.adapter.v1.NumberedCall\"k\n\x0cNumberedCall\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x12\n\ntimeout_ms\x18\x02 \x01(\r\x12\x37\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32).switchboard.adapter.v1.InvokeToolRequest\"_\n\x13InvokeToolsResponse\x12\x37\n\x07\x61nswers\x18\x01 \x03(\x0b\x32&.switchboard.adapter.v1.NumberedAnswer\x12\x0f\n\x07\x63losing\x18\x02 \x01(\x08\"k\n\x0eNumberedAnswer\x12\x0e\n\x06number\x18\x01 \x01(\r\x12:\n\x06\x61nswer\x18\x02 \x01(\x0b\x32*.switchboard.adapter.v1.InvokeToolResponse\x12\r\n\x05\x66\x61ult\x18\x03 \x01(\t\"\x97\x02\n\x12InvokeToolResponse\x12\x34\n\x07outcome\x18\x01 \x01(\x0e\x32#.switchboard.adapter.v1.ToolOutcome\x12\x37\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\'.switchboard.adapter.v1.EffectCertainty\x12\x19\n\x0bresult_json\x18\x03 \x01(\x0c\x42\x04\xc0\xbb\x18\x05\x12\x12\n\nerror_code\x18\x04 \x01(\t\x12\x15\n\rerror_message\x18\x05 \x01(\t\x12\x13\n\x0b\x65rror_field\x18\x06 \x01(\t\x12\x11\n\tretryable\x18\x07 \x01(\x08\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x05\x12\x12\n\nlatency_ms\x18\t \x01(\x05\"\x14\n\x12ListServersRequest\"L\n\x13ListServersResponse\x12\x35\n\x07servers\x18\x01 \x03(\x0b\x32$.switchboard.adapter.v1.ListedServer\"-\n\x0cListedServer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62reaker\x18\x02 \x01(\t\",\n\x12\x43heckServerRequest\x12\x16\n\x06server\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01\"H\n\x13\x43heckServerResponse\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0f\n\x07\x62reaker\x18\x03 \x01(\t*\xf8\x01\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16TOOL_OUTCOME_SUCCEEDED\x10\x01\x12\x1b\n\x17TOOL_OUTCOME_TOOL_ERROR\x10\x02\x12\x1f\n\x1bTOOL_OUTCOME_PROTOCOL_ERROR\x10\x03\x12\x1b\n\x17TOOL_OUTCOME_HTTP_ERROR\x10\x04\x12\x18\n\x14TOOL_OUTCOME_TIMEOUT\x10\x05\x12\x18\n\x14TOOL_OUTCOME_REFUSED\x10\x06\x12 \n\x1cTOOL_OUTCOME_CONNECTION_LOST\x10\x07*\x88\x01\n\x0f\x45\x66\x66\x65\x63tCertainty\x12 \n\x1c\x45\x46\x46\x45\x43T_CERTAINTY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45\x46\x46\x45\x43T_CERTAINTY_NONE\x10\x01\x12\x1d\n\x19\x45\x46\x46\x45\x43T_CERTAINTY_POSSIBLE\x10\x02\x12\x19\n\x15\x45\x46\x46\x45\x43T_CERTAINTY_DONE\x10\x03\x32\xb1\x03\n\x0e\x41\x64\x61pterService\x12\x63\n\nInvokeTool\x12).switchboard.adapter.v1.InvokeToolRequest\x1a*.switchboard.adapter.v1.InvokeToolResponse\x12j\n\x0bInvokeTools\x12*.switchboard.adapter.v1.InvokeToolsRequest\x1a+.switchboard.adapter.v1.InvokeToolsResponse(\x01\x30\x01\x12\x66\n\x0bListServers\x12*.switchboard.adapter.v1.ListServersRequest\x1a+.switchboard.adapter.v1.ListServersResponse\x12\x66\n\x0b\x43heckServer\x12*.switchboard.adapter.v1.CheckServerRequest\x1a+.switchboard.adapter.v1.CheckServerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,34 +43,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVOKETOOLRESPONSE'].fields_by_name['result_json']._serialized_options = b'\300\273\030\005'
   _globals['_CHECKSERVERREQUEST'].fields_by_name['server']._loaded_options = None
   _globals['_CHECKSERVERREQUEST'].fields_by_name['server']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_TOOLOUTCOME']._serialized_start=1438
-  _globals['_TOOLOUTCOME']._serialized_end=1686
-  _globals['_EFFECTCERTAINTY']._serialized_start=1689
-  _globals['_EFFECTCERTAINTY']._serialized_end=1825
+  _globals['_TOOLOUTCOME']._serialized_start=1451
+  _globals['_TOOLOUTCOME']._serialized_end=1699
+  _globals['_EFFECTCERTAINTY']._serialized_start=1702
+  _globals['_EFFECTCERTAINTY']._serialized_end=1838
   _globals['_PRINCIPAL']._serialized_start=140
   _globals['_PRINCIPAL']._serialized_end=278
   _globals['_INVOKETOOLREQUEST']._serialized_start=281
-  _globals['_INVOKETOOLREQUEST']._serialized_end=496
-  _globals['_INVOKETOOLSREQUEST']._serialized_start=498
-  _globals['_INVOKETOOLSREQUEST']._serialized_end=571
-  _globals['_NUMBEREDCALL']._serialized_start=573
-  _globals['_NUMBEREDCALL']._serialized_end=680
-  _globals['_INVOKETOOLSRESPONSE']._serialized_start=682
-  _globals['_INVOKETOOLSRESPONSE']._serialized_end=777
-  _globals['_NUMBEREDANSWER']._serialized_start=779
-  _globals['_NUMBEREDANSWER']._serialized_end=886
-  _globals['_INVOKETOOLRESPONSE']._serialized_start=889
-  _globals['_INVOKETOOLRESPONSE']._serialized_end=1168
-  _globals['_LISTSERVERSREQUEST']._serialized_start=1170
-  _globals['_LISTSERVERSREQUEST']._serialized_end=1190
-  _globals['_LISTSERVERSRESPONSE']._serialized_start=1192
-  _globals['_LISTSERVERSRESPONSE']._serialized_end=1268
-  _globals['_LISTEDSERVER']._serialized_start=1270
-  _globals['_LISTEDSERVER']._serialized_end=1315
-  _globals['_CHECKSERVERREQUEST']._serialized_start=1317
-  _globals['_CHECKSERVERREQUEST']._serialized_end=1361
-  _globals['_CHECKSERVERRESPONSE']._serialized_start=1363
-  _globals['_CHECKSERVERRESPONSE']._serialized_end=1435
-  _globals['_ADAPTERSERVICE']._serialized_start=1828
-  _globals['_ADAPTERSERVICE']._serialized_end=2261
+  _globals['_INVOKETOOLREQUEST']._serialized_end=509
+  _globals['_INVOKETOOLSREQUEST']._serialized_start=511
+  _globals['_INVOKETOOLSREQUEST']._serialized_end=584
+  _globals['_NUMBEREDCALL']._serialized_start=586
+  _globals['_NUMBEREDCALL']._serialized_end=693
+  _globals['_INVOKETOOLSRESPONSE']._serialized_start=695
+  _globals['_INVOKETOOLSRESPONSE']._serialized_end=790
+  _globals['_NUMBEREDANSWER']._serialized_start=792
+  _globals['_NUMBEREDANSWER']._serialized_end=899
+  _globals['_INVOKETOOLRESPONSE']._serialized_start=902
+  _globals['_INVOKETOOLRESPONSE']._serialized_end=1181
+  _globals['_LISTSERVERSREQUEST']._serialized_start=1183
+  _globals['_LISTSERVERSREQUEST']._serialized_end=1203
+  _globals['_LISTSERVERSRESPONSE']._serialized_start=1205
+  _globals['_LISTSERVERSRESPONSE']._serialized_end=1281
+  _globals['_LISTEDSERVER']._serialized_start=1283
+  _globals['_LISTEDSERVER']._serialized_end=1328
+  _globals['_CHECKSERVERREQUEST']._serialized_start=1330
+  _globals['_CHECKSERVERREQUEST']._serialized_end=1374
+  _globals['_CHECKSERVERRESPONSE']._serialized_start=1376
+  _globals['_CHECKSERVERRESPONSE']._serialized_end=1448
+  _globals['_ADAPTERSERVICE']._serialized_start=1841
+  _globals['_ADAPTERSERVICE']._serialized_end=2274
 # @@protoc_insertion_point(module_scope)

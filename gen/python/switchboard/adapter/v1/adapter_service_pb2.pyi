@@ -156,6 +156,7 @@ class InvokeToolRequest(_message.Message):
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    PIN_FIELD_NUMBER: _builtins.int
     server: _builtins.str
     """server is the MCP server's name."""
     tool: _builtins.str
@@ -172,6 +173,10 @@ class InvokeToolRequest(_message.Message):
     """dry_run asks what the call would do, and does nothing: result_json is then a switchboard.tool.v1.Preview. A server that
     cannot say is not called; the outcome is TOOL_OUTCOME_REFUSED with the code PREVIEW_UNAVAILABLE.
     """
+    pin: _builtins.str
+    """pin is the hash of what a third-party tool was when the call was decided. One that is something else by now is not called; the
+    outcome is TOOL_OUTCOME_REFUSED with the code TOOL_CHANGED. Empty for tools of the contract.
+    """
     @_builtins.property
     def principal(self) -> Global___Principal:
         """principal is on whose behalf."""
@@ -186,10 +191,11 @@ class InvokeToolRequest(_message.Message):
         correlation_id: _builtins.str = ...,
         principal: Global___Principal | None = ...,
         dry_run: _builtins.bool = ...,
+        pin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "correlation_id", b"correlation_id", "dry_run", b"dry_run", "idempotency_key", b"idempotency_key", "principal", b"principal", "server", b"server", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "correlation_id", b"correlation_id", "dry_run", b"dry_run", "idempotency_key", b"idempotency_key", "pin", b"pin", "principal", b"principal", "server", b"server", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

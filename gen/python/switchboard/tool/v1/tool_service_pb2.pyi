@@ -482,7 +482,9 @@ class Tool(_message.Message):
     description: _builtins.str
     """description says what it does."""
     permission: _builtins.str
-    """permission is what it asks of this caller where nothing else is known: `unrestricted`, `soft_limit` or `requires_authorization`."""
+    """permission is what it asks of this caller where nothing else is known: `unrestricted`, `soft_limit` or `requires_authorization`;
+    `unavailable` where it is a third party's and is not called until an operator has looked at it.
+    """
     effect: _builtins.str
     """effect is `read`, `write` or `destructive`."""
     sensitive: _builtins.bool
