@@ -167,7 +167,7 @@ def _confirmation(asked: _Asked, answer: pb.CallToolResponse) -> pb.Confirmation
 def _result(asked: _Asked, answer: pb.CallToolResponse) -> dict[str, Any]:
     data: dict[str, Any] = _whole(struct_to_document(answer.result.data))
     output = asked.tool.output if asked.tool is not None else None
-    return without_secrets(data, output().DESCRIPTOR) if output is not None else data
+    return without_secrets(data, output.DESCRIPTOR) if output is not None else data
 
 
 def _error(asked: _Asked, error: error_pb2.ActionError) -> dict[str, Any]:

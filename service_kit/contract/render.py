@@ -117,7 +117,7 @@ _CONVERTERS: dict[Kind, Converter] = {
 }
 
 
-def without_secrets(document: dict[str, Any], descriptor: Descriptor) -> dict[str, Any]:
+def without_secrets(document: dict[str, Any], descriptor: Any) -> dict[str, Any]:
     """Return a rendered document of a message type without what the contract marks as secret: for whoever is not to keep it."""
     fields = plan_for(descriptor).by_name
     return {
