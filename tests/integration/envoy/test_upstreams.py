@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from tests.integration.envoy.conftest import StartDoor
+from tests.integration.envoy.conftest import SHOP, StartDoor
 from tests.integration.envoy.envoy_process import START_SECONDS
 from tests.integration.envoy.published import assert_published
 
@@ -68,3 +68,31 @@ def test_a_further_service_that_is_gone_is_a_503_with_the_published_body(
     with start_door(upstreams=[upstream]) as door, httpx.Client(base_url=door.url) as http:
         reply = http.post("/mcp", json={}, headers=signed_in)
     assert_published(reply.status_code, reply.headers, reply.content, expected=503, code="INTEGRATION_DOWN")
+
+
+def test_a_further_service_takes_its_own_methods_and_tells_who_has_no_token_where_to_get_one(
+    start_door: StartDoor, signed_in: dict[str, str], echo: str
+) -> None:
+    upstream = {"name": "model_gateway", "prefix": "/mcp", "endpoints": [echo], "methods": ["POST", "GET"]}
+    with start_door(upstreams=[upstream], allowed_origins=[SHOP]) as door, httpx.Client(base_url=door.url) as http:
+        wrong = http.put("/mcp", json={}, headers=signed_in)
+        assert_published(wrong.status_code, wrong.headers, wrong.content, expected=405, code="INVALID_ARGUMENT")
+        assert wrong.headers["allow"] == "GET, POST"
+        metadata = f"{door.url}/.well-known/oauth-protected-resource/mcp"
+        for path in ("/mcp", "/mcp?query", "/mcp/below"):
+            refused = http.post(path, json={})
+            assert_published(refused.status_code, refused.headers, refused.content, expected=401, code="UNAUTHENTICATED")
+            assert refused.headers["www-authenticate"] == f'Bearer resource_metadata="{metadata}"'
+        assert "www-authenticate" not in http.get("/api/tools").headers
+        said = http.get(metadata)
+        assert said.json()["resource"] == f"{door.url}/mcp"
+        assert said.json()["authorization_servers"] == ["https://issuer.example"]
+        cookies = http.post("/mcp", json={}, headers={**signed_in, "cookie": "a=b"})
+        assert "cookie" not in cookies.text
+        asked = {"origin": SHOP, "access-control-request-method": "POST", "access-control-request-headers": "mcp-method"}
+        preflight = http.options("/mcp", headers=asked)
+        assert preflight.status_code == 200
+        assert "mcp-session-id" in preflight.headers["access-control-allow-headers"]
+        answer = http.post("/mcp", json={}, headers={**signed_in, "origin": SHOP})
+        assert "mcp-session-id" in answer.headers["access-control-expose-headers"]
+        assert http.options("/mcp", headers={**asked, "origin": "https://evil.example"}).status_code == 405
