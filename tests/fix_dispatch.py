@@ -149,8 +149,18 @@ class DispatchProcess:
                 stderr=log,
                 stdout=log,
             )
+        await self.connect()
+
+    async def connect(self) -> None:
+        """Open the channel to a process that was started, perhaps by another test, which had an event loop of its own."""
         self.channel = grpc.aio.insecure_channel(self._target)
         await asyncio.wait_for(self.channel.channel_ready(), 20)
+
+    async def disconnect(self) -> None:
+        """Close the channel before its event loop ends."""
+        if self.channel is not None:
+            await self.channel.close()
+        self.channel = None
 
     @property
     def stub(self) -> dispatch_service_pb2_grpc.DispatchServiceStub:

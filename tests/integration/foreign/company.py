@@ -42,6 +42,18 @@ class Company:
         call = self.registry.RegisterServer(pb.RegisterServerRequest(name=name, url=url, **fields), metadata=who, timeout=SECONDS)
         return [step async for step in call]
 
+    async def forget_servers(self) -> None:
+        """Remove every server, and wait until nobody is told of one."""
+        listed = await self.registry.ListRegisteredServers(pb.ListRegisteredServersRequest(), metadata=OPERATOR, timeout=SECONDS)
+        names = {one.name for one in listed.servers}
+        for name in names:
+            await self.registry.RemoveServer(pb.RemoveServerRequest(name=name), metadata=OPERATOR, timeout=SECONDS)
+
+        async def gone() -> bool:
+            return not names & {one["server"] for who in (OPERATOR, AGENT) for one in await self.listed(who)}
+
+        await eventually(gone, SECONDS)
+
     async def server(self, name: str) -> pb.RegisteredServer:
         """One server with its tools."""
         request = pb.GetRegisteredServerRequest(name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import shutil
@@ -45,7 +46,7 @@ def server() -> Iterator[ThirdParty]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A short folder: a unix socket's path has about a hundred bytes."""
     path = Path(tempfile.mkdtemp(prefix="fo-"))
@@ -53,14 +54,14 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture
-def adapter_process(folder: Path, fresh_database: Callable[..., MigratedDatabase]) -> Iterator[AdapterProcess]:
-    """A real adapter on a database of its own."""
+@pytest.fixture(scope="module")
+def adapter_process(folder: Path, module_database: Callable[..., MigratedDatabase]) -> Iterator[AdapterProcess]:
+    """A real adapter, the module's."""
     keys_file, key = folder / "adapter-keys.json", base64.b64encode(b"k" * 32).decode()
     keys_file.write_text(json.dumps({name: {"id": name, "key": key} for name in ("hmac", "seal", "slot", "cursor")}))
     process = AdapterProcess(
         folder,
-        fresh_database(ADAPTER).url(ADAPTER.role),
+        module_database(ADAPTER).url(ADAPTER.role),
         {
             "SWITCHBOARD_MCP__CONFIGURED__URL": "http://127.0.0.1:9/mcp",
             "SWITCHBOARD_KEYS_FILE": str(keys_file),
@@ -72,15 +73,31 @@ def adapter_process(folder: Path, fresh_database: Callable[..., MigratedDatabase
     process.stop()
 
 
+@pytest.fixture(scope="module")
+def dispatch_process(
+    adapter_process: AdapterProcess, folder: Path, module_database: Callable[..., MigratedDatabase]
+) -> Iterator[DispatchProcess]:
+    """A dispatch process in front of it, the module's."""
+    process = DispatchProcess(folder, module_database(DISPATCH), adapter_process.target)
+
+    async def start() -> None:
+        await process.start()
+        await process.disconnect()
+
+    asyncio.run(start())
+    yield process
+    asyncio.run(process.stop())
+
+
 @pytest.fixture
-async def company(
-    adapter_process: AdapterProcess, folder: Path, fresh_database: Callable[..., MigratedDatabase]
-) -> AsyncIterator[Company]:
-    """A company's dispatch, which has no third-party servers yet."""
-    process = DispatchProcess(folder, fresh_database(DISPATCH), adapter_process.target)
-    await process.start()
-    yield Company(process)
-    await process.stop()
+async def company(dispatch_process: DispatchProcess) -> AsyncIterator[Company]:
+    """A company that has no third-party servers yet, and has asked for nothing."""
+    dispatch_process.rows("truncate dispatch.claim, dispatch.authorization, dispatch.grant, dispatch.action, dispatch.waiting")
+    await dispatch_process.connect()
+    company = Company(dispatch_process)
+    yield company
+    await company.forget_servers()
+    await dispatch_process.disconnect()
 
 
 @pytest.fixture
