@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import select
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -188,6 +189,9 @@ class JournalWriter:
             raise DatabaseRefused("an event is not JSON", None) from problem
         self._sent = False
         async with translated(), asyncio.timeout(self._timeout):
+            if self._connection is not None and self.connected and _has_something_to_say(self._connection):
+                # A server that goes away says so on an idle connection. What is not sent has certainly not happened.
+                await self._connection.close()
             if not self.connected:
                 await self.connect()
             if self._connection is None:
@@ -298,3 +302,10 @@ class JournalWriter:
 def _abandoned(opening: Opening) -> Closing:
     closing = rows.not_carried_out(opening.action_id, "The journal did not answer in time; nothing was called.")
     return replace(closing, claim_state=RETRYABLE)
+
+
+def _has_something_to_say(connection: psycopg.AsyncConnection[TupleRow]) -> bool:
+    """Whether the server sent something nobody asked for: on a connection that listens to nothing, that it ends."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))

@@ -34,7 +34,7 @@ def test_a_quick_bench_measures_every_way_at_every_level_and_finds_it_in_the_jou
     document = json.loads(file.read_text())
     assert document["faults"] == []
     assert document["machine"]["postgres"]["fsync"] == document["machine"]["postgres"]["synchronous_commit"] == "on"
-    assert document["journalled"] >= sum(cell["load"]["answered"] for cell in document["cells"] if cell["way"] != "a")
+    assert document["journalled"] >= sum(cell["load"]["answered"] for cell in document["cells"] if cell["way"] not in {"a", "s"})
     found = {(row["way"], row["in_flight"]): row for row in document["rows"]}
     assert list(found) == [(way.letter, in_flight) for in_flight in (1, 32) for way in WAYS]
     assert all(row["per_second"] > 0 and 0 < row["p50_ms"] <= row["p99_ms"] for row in found.values())
@@ -60,7 +60,7 @@ def test_a_profile_shows_where_both_services_spend_their_time(kind: list[str]) -
     command = [sys.executable, "-m", "tests.bench.profile", "--seconds", "1", "--in-flight", "8", *kind]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
-    for expected in ("=== dispatch_service", "=== mcp_adapter_service", "by thread: main", "DispatchCardAction", "InvokeTool"):
+    for expected in ("=== dispatch_service", "=== mcp_adapter_service", "by thread: main", "DispatchCardAction", "mcp_client/"):
         assert expected in done.stdout
 
 
@@ -107,7 +107,7 @@ _CELL = Cell(way="c", in_flight=1, round=1, run="run", load=_LOAD, cpu={"envoy":
     ],
 )
 def test_answers_and_journal_have_to_agree(load: Load, journal: dict[str, int], complaint: str | None) -> None:
-    plan = Plan(ways=WAYS[2:3], levels=(1,), rounds=1, seconds=1.0, warm_up=1.0)
+    plan = Plan(ways=[way for way in WAYS if way.letter == "c"], levels=(1,), rounds=1, seconds=1.0, warm_up=1.0)
     measurement = Measurement(plan, {ECHO: _Journal({"run": journal})}, lambda line: None)
     measurement.cells.append(replace(_CELL, load=load))
     faults = measurement.faults()

@@ -178,6 +178,7 @@ def test_every_service_of_the_contract_is_found() -> None:
         "catalog",
         "dispatch",
         "health",
+        "registry",
         "tool",
         "tools",
     }

@@ -82,7 +82,6 @@ async def test_what_was_not_done_has_failed_and_the_key_may_be_used_again(dispat
     assert verify_log(dispatch.database.owner_url) == 0
 
 
-@pytest.mark.requirement("S3.11")
 async def test_a_retry_calls_with_the_same_key_and_takes_the_tools_answer(dispatch: DispatchProcess, adapter: Adapter) -> None:
     action_id = await unknown(dispatch, adapter)
     entry = await settle(dispatch, action_id, RETRY)

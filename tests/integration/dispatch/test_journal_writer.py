@@ -145,7 +145,6 @@ async def test_one_commit_takes_new_keys_and_held_ones_and_numbers_what_it_write
     assert journal.problems() == []
 
 
-@pytest.mark.requirement("S3.11")
 async def test_writers_of_several_processes_that_want_the_same_keys_share_them_out(journal: Journal) -> None:
     other = writer_of(journal.database)
     async with writing(other):

@@ -162,7 +162,7 @@ def test_the_doors_word_in_a_trailer_counts_for_nothing(stack: RunningStack, for
 
 
 def test_a_token_of_another_company_acts_for_nobody_here_and_sees_nothing(http: httpx.Client, forger: Forger) -> None:
-    headers = {"authorization": f"Bearer {forger.person(tenant='elsewhere')}"}
+    headers = {"authorization": f"Bearer {forger.person(tenant='nowhere-else')}"}
     payload = {"threadId": "t", "serviceId": "drain-cleaning", "zip": "53703"}
     body = {"action": "HOUSECALL_PRO_AVAILABILITY_LOOKUP", "payload": payload, "context": {"threadId": "t"}}
     refused = http.post(OPEN, json=body, headers=headers).json()
