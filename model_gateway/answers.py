@@ -10,6 +10,8 @@ from typing import Any
 
 import grpc
 import orjson
+from mcp_types import ContentBlock
+from pydantic import TypeAdapter, ValidationError
 from switchboard.dispatch.v1 import error_pb2
 
 from model_gateway.definitions import REASONING, STATUS_TOOL, ListedTool
@@ -54,6 +56,9 @@ def of_response(response: CallToolResponse, console_url: str) -> dict[str, Any]:
     """Say what dispatch_service answered."""
     if response.ok:
         document = from_struct(response.result.data)
+        blocks = _blocks(document)
+        if blocks is not None:
+            return {"content": blocks, "resultType": "complete", "_meta": {CORRELATION: response.correlation_id}}
         return result(document, response.result.message or "Done.", correlation_id=response.correlation_id)
     error = response.error
     code = error_pb2.ErrorCode.Name(error.code)
@@ -101,6 +106,7 @@ def _words(code: str, response: CallToolResponse, missing: list[str], wrong: lis
     return "\n".join(lines)
 
 
+_CONTENT: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 _HEADLINES = {
     "MISSING_FIELDS": "Nothing was done: arguments are missing. Find them out, and call again.",
     "INVALID_ARGUMENT": "Nothing was done: some arguments are not right. Correct them, and call again.",
@@ -110,6 +116,18 @@ _HEADLINES = {
     "OUTCOME_UNKNOWN": "Outcome unknown. {details}",
 }
 _SAYS_WHEN = frozenset({"RATE_LIMITED", "INTEGRATION_DOWN", "OUTCOME_UNKNOWN"})
+
+
+def _blocks(document: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The content of a third party's tool that answers in MCP's content blocks and nothing else: pictures, sound, text."""
+    content = document.get("content")
+    if document.keys() != {"content"} or not isinstance(content, list) or not content:
+        return None
+    try:
+        _CONTENT.validate_python(content)
+    except ValidationError:
+        return None
+    return content
 
 
 def _argument(path: str) -> str:

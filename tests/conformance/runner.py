@@ -5,13 +5,14 @@ Above: the tests of this folder. Below: npm with a pinned lock, and a Node of it
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,10 +23,9 @@ CACHE: Final = Path(sys.prefix) / "conformance"
 _INSTALL_SECONDS: Final = 600
 _RUN_SECONDS: Final = 600
 _SCENARIO_MILLISECONDS: Final = 120_000
-_RESULT: Final = re.compile(r"^[✓✗] (\S+): (\d+) passed, (\d+) failed(?:, (\d+) warnings)?$", re.MULTILINE)
-_SINGLE_RESULT: Final = re.compile(r"^Passed: (\d+)/(\d+), (\d+) failed, (\d+) warnings$", re.MULTILINE)
 # Run and shown, and no part of what a revision requires.
 _NOT_SCORED: Final = re.compile(r"^  [✓✗] (\S+) \(([a-z-]+)\)$", re.MULTILINE)
+_RESULT_FOLDER: Final = re.compile(r"^(?:server-)?(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +34,14 @@ class Result:
 
     scenario: str
     passed: int
-    failed: int
-    warnings: int
+    failures: tuple[str, ...]
+    """The checks that failed or warned: their ids, each with what the runner says of it."""
     scored: bool
 
     @property
     def clean(self) -> bool:
         """Whether every check passed, and at least one was made."""
-        return self.passed > 0 and self.failed == 0 and self.warnings == 0
+        return self.passed > 0 and not self.failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,21 +93,16 @@ class Runner:
 
     def client_scenario(self, command: str, revision: str, scenario: str) -> Run:
         """Run one scenario against the program that `command` starts."""
-        done = self._start(["client", "--command", command, "--spec-version", revision, "--scenario", scenario])
-        return read_scenario(scenario, done.stderr)
+        return self._run(["client", "--command", command, "--spec-version", revision, "--scenario", scenario])
 
     def server(self, url: str, revision: str) -> Run:
         """Run every scenario that `revision` requires of a server against `url`."""
         return self._run(["server", "--url", url, "--requirements", revision])
 
     def _run(self, arguments: Sequence[str]) -> Run:
-        done = self._start(arguments)
-        return read(done.stdout, done.stderr)
-
-    def _start(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        with tempfile.TemporaryDirectory(prefix="conformance-") as results:
-            return subprocess.run(
-                [self.node, self._program, *arguments, "--timeout", str(_SCENARIO_MILLISECONDS), "--output-dir", results],
+        with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+            done = subprocess.run(
+                [self.node, self._program, *arguments, "--timeout", str(_SCENARIO_MILLISECONDS), "--output-dir", folder],
                 cwd=ROOT,
                 env=os.environ | {"NO_COLOR": "1"},
                 capture_output=True,
@@ -115,26 +110,27 @@ class Runner:
                 timeout=_RUN_SECONDS,
                 check=False,
             )
+            unscored = {name for name, _ in _NOT_SCORED.findall(done.stdout)}
+            results = sorted(_results(Path(folder), unscored), key=lambda result: result.scenario)
+        output = done.stdout + done.stderr
+        if not results:
+            raise RuntimeError(f"the conformance runner left no result:\n{output[-3000:]}")
+        return Run(results=tuple(results), output=output)
 
 
-def read_scenario(scenario: str, stderr: str) -> Run:
-    """Read what the runner printed of a single scenario of a client."""
-    found = _SINGLE_RESULT.search(stderr)
-    if found is None:
-        raise RuntimeError(f"the conformance runner printed no result of {scenario}:\n{stderr[-2000:]}")
-    passed, _, failed, warnings = (int(number) for number in found.groups())
-    if "OVERALL: PASSED" not in stderr:
-        failed = max(failed, 1)
-    return Run(results=(Result(scenario=scenario, passed=passed, failed=failed, warnings=warnings, scored=True),), output=stderr)
-
-
-def read(stdout: str, stderr: str = "") -> Run:
-    """Read what the runner printed."""
-    unscored = {name for name, _ in _NOT_SCORED.findall(stdout)}
-    results = tuple(
-        Result(scenario=name, passed=int(passed), failed=int(failed), warnings=int(warnings or 0), scored=name not in unscored)
-        for name, passed, failed, warnings in _RESULT.findall(stdout)
-    )
-    if not results:
-        raise RuntimeError(f"the conformance runner printed no result:\n{stdout[-2000:]}{stderr[-2000:]}")
-    return Run(results=results, output=stdout)
+def _results(folder: Path, unscored: Container[str]) -> Iterator[Result]:
+    """Read what the runner wrote: a folder for each scenario, with the checks that it made."""
+    for file in folder.rglob("checks.json"):
+        named = _RESULT_FOLDER.fullmatch(file.parent.relative_to(folder).as_posix())
+        assert named is not None, file
+        checks = json.loads(file.read_text(encoding="utf-8"))
+        yield Result(
+            scenario=named[1],
+            passed=sum(check["status"] == "SUCCESS" for check in checks),
+            failures=tuple(
+                f"{check['id']}: {check.get('errorMessage') or check['description']}"
+                for check in checks
+                if check["status"] in {"FAILURE", "WARNING"}
+            ),
+            scored=named[1] not in unscored,
+        )
