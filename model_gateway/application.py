@@ -24,6 +24,7 @@ from model_gateway.approvals import Approvals
 from model_gateway.caller import PAYLOAD, user_of
 from model_gateway.calls import Calls
 from model_gateway.catalogue import Catalogue
+from model_gateway.direct_lists import DirectLists
 from model_gateway.dispatch import Dispatch
 from model_gateway.listing import Listing
 from model_gateway.mcp_server import build_server
@@ -87,13 +88,13 @@ def build(settings: GatewaySettings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         dispatch = Dispatch(settings.dispatch_target, settings, call_seconds=settings.call_seconds)
-        sessions = _sessions(settings, dispatch)
+        sessions, lists = _mcp(settings, dispatch)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(dispatch.close)
             if settings.metrics_listen:
                 await stack.enter_async_context(serve_metrics(settings.metrics_listen, REGISTRY))
             await stack.enter_async_context(sessions.run())
-            serving.append((sessions.asgi_app, dispatch))
+            serving.append((lists, dispatch))
             log(_logger, logging.INFO, "serving", listen=settings.listen)
             yield
             serving.clear()
@@ -110,7 +111,7 @@ def build(settings: GatewaySettings) -> ASGIApp:
     return GatewayApplication(Gate(mcp, origins=settings.allowed_origins), rest)
 
 
-def _sessions(settings: GatewaySettings, dispatch: Dispatch) -> StreamableHTTPSessionManager:
+def _mcp(settings: GatewaySettings, dispatch: Dispatch) -> tuple[StreamableHTTPSessionManager, ASGIApp]:
     catalogue = Catalogue(dispatch)
     approvals = Approvals(
         dispatch,
@@ -119,13 +120,16 @@ def _sessions(settings: GatewaySettings, dispatch: Dispatch) -> StreamableHTTPSe
         elicitation_seconds=settings.elicitation_seconds,
     )
     calls = Calls(dispatch=dispatch, catalogue=catalogue, approvals=approvals, console_url=settings.console_url.rstrip("/"))
-    server = build_server(Listing(catalogue, page_size=settings.page_size), calls)
-    return StreamableHTTPSessionManager(
+    listing = Listing(catalogue, page_size=settings.page_size)
+    server = build_server(listing, calls)
+    sessions = StreamableHTTPSessionManager(
         server,
         session_idle_timeout=settings.session_idle_seconds,
         max_sessions=settings.max_sessions,
         max_request_body_size=settings.max_body_bytes,
     )
+    lists = DirectLists(sessions.asgi_app, listing, server_info=server.server_info_stamp, max_body=settings.max_body_bytes)
+    return sessions, lists
 
 
 def _refuse(status: int, message: str) -> Response:

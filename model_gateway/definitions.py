@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from model_gateway.dispatch import Tool
 from model_gateway.documents import from_struct
 
@@ -30,7 +32,7 @@ _REASONING_SCHEMA = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedTool:
-    """One tool as one kind of caller sees it. `wire` is its entry in `tools/list`.
+    """One tool as one kind of caller sees it. `wire` is its entry in `tools/list`, and `words` the same as JSON.
 
     `own_reasoning` says that the tool itself has an argument of that name; elsewhere it is taken out before the call.
     """
@@ -41,6 +43,7 @@ class ListedTool:
     reads_only: bool
     own_reasoning: bool
     wire: dict[str, Any]
+    words: orjson.Fragment
 
 
 def listed(tool: Tool) -> ListedTool:
@@ -70,7 +73,13 @@ def listed(tool: Tool) -> ListedTool:
     }
     wire["_meta"] = {TOOL_META: {"server": tool.server, "name": tool.name}}
     return ListedTool(
-        alias=tool.alias, server=tool.server, name=tool.name, reads_only=reads_only, own_reasoning=own_reasoning, wire=wire
+        alias=tool.alias,
+        server=tool.server,
+        name=tool.name,
+        reads_only=reads_only,
+        own_reasoning=own_reasoning,
+        wire=wire,
+        words=orjson.Fragment(orjson.dumps(wire)),
     )
 
 

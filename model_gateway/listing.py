@@ -27,12 +27,15 @@ class Listing:
         self._catalogue = catalogue
         self._page_size = page_size
 
-    async def page(self, caller: Caller, cursor: str | None) -> dict[str, Any]:
-        """Return the page after `cursor` as the result of `tools/list`. Raises DispatchFault, and MCPError for a bad cursor."""
+    async def page(self, caller: Caller, cursor: str | None, *, in_words: bool = False) -> dict[str, Any]:
+        """Return the page after `cursor` as the result of `tools/list`; `in_words`, each tool is JSON already, for orjson.
+
+        Raises DispatchFault, and MCPError for a bad cursor.
+        """
         tools = (await self._catalogue.table(caller)).tools
         first = bisect_right(tools, _after(cursor), key=_place) if cursor is not None else 0
         shown = tools[first : first + self._page_size]
-        result: dict[str, Any] = {"tools": [tool.wire for tool in shown]}
+        result: dict[str, Any] = {"tools": [tool.words if in_words else tool.wire for tool in shown]}
         if first + len(shown) < len(tools):
             result["nextCursor"] = base64.urlsafe_b64encode(orjson.dumps(_place(shown[-1]))).decode()
         elif tools:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -143,3 +144,47 @@ async def test_nobody_is_let_in_without_a_payload_and_no_page_from_elsewhere(gat
 
 async def test_only_its_user_may_open_the_socket(gateway: Gateway) -> None:
     assert gateway.socket.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_short_way_answers_as_the_sdk_would(gateway: Gateway) -> None:
+    """A body without a length goes the SDK's way."""
+    known = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    body = {"jsonrpc": "2.0", "id": "one", "method": "tools/list", "params": {"_meta": known}}
+    headers = {
+        "MCP-Protocol-Version": MODERN,
+        "Mcp-Method": "tools/list",
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+    }
+    bodies = [
+        body,
+        {**body, "params": {"_meta": known, "cursor": "bm9uc2Vuc2U="}},
+        {**body, "params": {"_meta": known, "cursor": 5}},
+        {**body, "params": {}},
+        {**body, "id": True},
+        {**body, "jsonrpc": "1.0"},
+        {**body, "method": "tools/call"},
+        {**body, "method": "prompts/list"},
+        [body],
+    ]
+
+    def ask() -> None:
+        with gateway.http() as http:
+            for each in bodies:
+                text = json.dumps(each)
+                for changed in (
+                    {},
+                    {"Mcp-Method": "tools/call"},
+                    {"MCP-Protocol-Version": "2099-01-01"},
+                    {"accept": "text/html"},
+                ):
+                    sent = {**gateway.headers, **headers, **changed}
+                    short = http.post("/mcp", content=text, headers=sent)
+                    whole = http.post("/mcp", content=iter([text.encode()]), headers=sent)
+                    assert (short.status_code, short.content and short.json()) == (
+                        whole.status_code,
+                        whole.content and whole.json(),
+                    )
+                    assert short.headers.get("content-type") == whole.headers.get("content-type")
+
+    await asyncio.to_thread(ask)
