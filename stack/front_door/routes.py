@@ -98,6 +98,7 @@ def _json_route(settings: EnvoySettings, rpc: Rpc, binding: HttpBinding) -> dict
         "match": {**_path_match(binding), "headers": [{"name": ":method", "string_match": {"exact": binding.verb}}]},
         "route": {
             "cluster": DISPATCH_CLUSTER,
+            "retry_policy": _ANOTHER_REPLICA,
             **(_NO_TIMEOUTS if rpc.streams else {"timeout": _seconds(_timeout(settings, binding.template))}),
         },
         "typed_per_filter_config": {
@@ -130,6 +131,7 @@ def _grpc_route(settings: EnvoySettings, rpc: Rpc) -> dict[str, Any]:
         "match": {"path": rpc.grpc_path, "grpc": {}},
         "route": {
             "cluster": DISPATCH_CLUSTER,
+            "retry_policy": _ANOTHER_REPLICA,
             "timeout": "0s",
             **(_NO_TIMEOUTS if rpc.streams else deadlines),
         },
@@ -185,6 +187,20 @@ def _upstream_routes(upstream: HttpUpstream) -> Iterable[dict[str, Any]]:
 def _prefix_match(prefix: str) -> dict[str, Any]:
     return {"prefix": prefix} if prefix.endswith("/") else {"path_separated_prefix": prefix}
 
+
+# Another replica is asked where the first one certainly never saw the call: it could not be reached, or refused the stream.
+_ANOTHER_REPLICA: dict[str, Any] = {
+    "retry_on": "connect-failure,refused-stream",
+    "num_retries": 3,
+    "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.1s"},
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 3,
+}
 
 # A stream ends when one side ends it.
 _NO_TIMEOUTS = {"timeout": "0s", "idle_timeout": "0s"}
