@@ -16,10 +16,9 @@ from switchboard.dispatch.v1 import error_pb2
 from switchboard.tool.v1 import tool_service_pb2 as pb
 
 from dispatch_service.aliases import AliasTable
+from dispatch_service.foreign.tool import document_of
 from dispatch_service.tool_descriptions import REASONING, asks_for_reasoning
-from service_kit.contract.parse import struct_to_document
 from service_kit.contract.problems import Problem
-from service_kit.contract.render import without_secrets
 from service_kit.contract.strict import without_nulls
 from service_kit.contract.tools import ToolSpec
 
@@ -150,7 +149,7 @@ def _is_shallow(document: Any) -> bool:
 
 
 def _message(asked: _Asked, answer: pb.CallToolResponse) -> pb.ToolMessage:
-    content = {"result": _result(asked, answer)} if answer.ok else {"error": _error(asked, answer.error)}
+    content = {"result": document_of(answer.result.data)} if answer.ok else {"error": _error(asked, answer.error)}
     return pb.ToolMessage(
         role="tool", tool_call_id=asked.call.id, name=asked.call.function.name, content=orjson.dumps(content).decode()
     )
@@ -162,12 +161,6 @@ def _confirmation(asked: _Asked, answer: pb.CallToolResponse) -> pb.Confirmation
     )
     confirmation.arguments.update(asked.document)
     return confirmation
-
-
-def _result(asked: _Asked, answer: pb.CallToolResponse) -> dict[str, Any]:
-    data: dict[str, Any] = _whole(struct_to_document(answer.result.data))
-    output = asked.tool.output if asked.tool is not None else None
-    return without_secrets(data, output.DESCRIPTOR) if output is not None else data
 
 
 def _error(asked: _Asked, error: error_pb2.ActionError) -> dict[str, Any]:
@@ -188,12 +181,3 @@ def _error(asked: _Asked, error: error_pb2.ActionError) -> dict[str, Any]:
 def _parameter(path: str) -> str:
     """A function's parameters are the tool's arguments."""
     return path.removeprefix(f"{_ARGUMENTS}.")
-
-
-def _whole(value: Any) -> Any:
-    """A Struct's numbers are floats; those that are whole are written as people write them."""
-    if isinstance(value, dict):
-        return {name: _whole(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

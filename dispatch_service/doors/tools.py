@@ -20,7 +20,7 @@ from dispatch_service.doors import errors
 from dispatch_service.doors.errors import DOWN, UNKNOWN
 from dispatch_service.foreign.tool import CHANGED
 from service_kit.contract.problems import Problem
-from service_kit.contract.render import arguments
+from service_kit.contract.render import arguments, without_secrets
 from service_kit.contract.scope import items_of, scope_of
 from service_kit.contract.tools import ToolSpec, tools
 
@@ -124,7 +124,7 @@ class ToolDoor:
         result = _result(action, correlation_id, ok=answer.succeeded)
         if answer.succeeded:
             result.result.message = "This is what would be done." if plan.dry_run else "Done."
-            result.result.data.update(answer.result)
+            result.result.data.update(_shown(plan, answer))
         else:
             # What is not there is answered like what is somebody else's, which policy refuses without a word on where it lies.
             path = answer.error_field if answer.code != "NOT_FOUND" else ""
@@ -159,6 +159,12 @@ class ToolDoor:
         result.result.card.CopyFrom(build.authorization_required(title, waiting, question=_question(plan)))
         result.result.message = f"{title} waits for somebody to allow it."
         return result
+
+
+def _shown(plan: Plan, answer: ToolAnswer) -> dict[str, Any]:
+    """A result as callers see it: a vendor's identifiers stay on our side."""
+    output = plan.tool.output if plan.tool is not None and not plan.dry_run else None
+    return answer.result if output is None else without_secrets(answer.result, output.DESCRIPTOR)
 
 
 def _question(plan: Plan) -> str:

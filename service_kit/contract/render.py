@@ -118,13 +118,30 @@ _CONVERTERS: dict[Kind, Converter] = {
 
 
 def without_secrets(document: dict[str, Any], descriptor: Any) -> dict[str, Any]:
-    """Return a rendered document of a message type without what the contract marks as secret: for whoever is not to keep it."""
+    """Return a rendered document of a message type without what the contract marks as secret: for everybody outside. It is
+    the same document where there is nothing of the kind."""
+    if not _holds_secrets(descriptor):
+        return document
     fields = plan_for(descriptor).by_name
     return {
         name: _inner(value, fields[name]) if name in fields else value
         for name, value in document.items()
         if name not in fields or fields[name].pii != "SECRET"
     }
+
+
+@cache
+def _holds_secrets(descriptor: Descriptor) -> bool:
+    seen, waiting = set[str](), [descriptor]
+    while waiting:
+        one = waiting.pop()
+        seen.add(one.full_name)
+        for field in plan_for(one).fields:
+            if field.pii == "SECRET":
+                return True
+            if field.kind is Kind.MESSAGE and field.message is not None and field.message.full_name not in seen:
+                waiting.append(field.message)
+    return False
 
 
 def _inner(value: Any, field: FieldPlan) -> Any:

@@ -21,22 +21,22 @@ _FORMATS: dict[int, str] = {options_pb2.FORMAT_EMAIL: "email", options_pb2.FORMA
 
 def input_schema(descriptor: Any, *, without_filled: bool = False) -> dict[str, Any]:
     """Return the schema of a tool's arguments: unknown properties are refused, required ones named."""
-    return _object(descriptor, output=False, without_filled=without_filled)
+    return _object(descriptor, output=False, for_callers=without_filled)
 
 
-def output_schema(descriptor: Any) -> dict[str, Any]:
-    """Return the schema of a tool's result, as `render.result` prints it."""
-    return _object(descriptor, output=True, without_filled=False)
+def output_schema(descriptor: Any, *, without_secrets: bool = False) -> dict[str, Any]:
+    """Return the schema of a tool's result, as `render.result` prints it, or as `render.without_secrets` leaves it."""
+    return _object(descriptor, output=True, for_callers=without_secrets)
 
 
-def _object(descriptor: Descriptor, *, output: bool, without_filled: bool) -> dict[str, Any]:
+def _object(descriptor: Descriptor, *, output: bool, for_callers: bool) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     required: list[str] = []
     for field in plan_for(descriptor).fields:
-        if without_filled and field.vendor_field and not field.is_service_id:
+        if for_callers and _is_ours(field, output=output):
             continue
         raw = descriptor.fields_by_name[field.name]
-        schema = _property(raw, field, output=output, without_filled=without_filled)
+        schema = _property(raw, field, output=output, for_callers=for_callers)
         comment = comment_of(f"{descriptor.full_name}.{field.name}")
         properties[field.json_name] = {"description": _description(comment, field), **schema} if comment else schema
         if _always_there(field) if output else field.required:
@@ -45,13 +45,18 @@ def _object(descriptor: Descriptor, *, output: bool, without_filled: bool) -> di
     return whole | ({"required": required} if required else {})
 
 
+def _is_ours(field: FieldPlan, *, output: bool) -> bool:
+    """Whether a field is for our side only: what the adapter fills in, or what nobody outside is to see."""
+    return field.pii == "SECRET" if output else bool(field.vendor_field) and not field.is_service_id
+
+
 def _always_there(field: FieldPlan) -> bool:
     return field.repeated or field.is_map or field.nullable or not field.has_presence
 
 
-def _property(raw: FieldDescriptor, field: FieldPlan, *, output: bool, without_filled: bool) -> dict[str, Any]:
+def _property(raw: FieldDescriptor, field: FieldPlan, *, output: bool, for_callers: bool) -> dict[str, Any]:
     rules = raw.GetOptions().Extensions[validate_pb2.field]
-    value = _value(raw, field, rules.repeated.items if field.repeated else rules, output, without_filled)
+    value = _value(raw, field, rules.repeated.items if field.repeated else rules, output, for_callers)
     if field.repeated:
         schema: dict[str, Any] = {"type": "array", "items": value}
         if not output and rules.repeated.max_items:
@@ -75,9 +80,9 @@ def _description(comment: str, field: FieldPlan) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _value(raw: FieldDescriptor, field: FieldPlan, rules: Any, output: bool, without_filled: bool) -> dict[str, Any]:
+def _value(raw: FieldDescriptor, field: FieldPlan, rules: Any, output: bool, for_callers: bool) -> dict[str, Any]:
     if field.kind is Kind.MESSAGE and field.message is not None:
-        return _object(field.message, output=output, without_filled=without_filled)
+        return _object(field.message, output=output, for_callers=for_callers)
     if field.kind is Kind.STRUCT:
         return {"type": "object"}
     if field.kind is Kind.ENUM and raw.enum_type is not None:

@@ -170,7 +170,7 @@ def _input_schema(spec: ToolSpec) -> dict[str, Any]:
 
 @cache
 def _output_schema(spec: ToolSpec) -> dict[str, Any]:
-    return output_schema(spec.messages[1].DESCRIPTOR)
+    return output_schema(spec.messages[1].DESCRIPTOR, without_secrets=True)
 
 
 @cache

@@ -57,6 +57,8 @@ def test_a_model_asks_a_person_allows_it_once_and_the_job_is_made_once(stack: Ru
     done = settled(agent, queue_id)
     assert done["status"] == "EXECUTED"
     assert done["result"]["ok"] is True
+    assert done["result"]["result"]["data"]["status"] == "BOOKING_STATUS_SCHEDULED"
+    assert "jobId" not in str(done), "the vendor's identifiers stay on our side"
     assert len(Vendor(stack).jobs_of(last_name)) == 1
     again = operator.post(f"/api/authorizations/{queue_id}", json={"decision": "authorized"})
     assert again.status_code == 409, "a decision is taken once"
@@ -135,6 +137,7 @@ def test_capabilities_and_tools_are_listed_for_who_asks(stack: RunningStack) -> 
         "data"
     ]["data_types"]
     tools = Operator(stack).http.get("/api/tools").json()["tools"]
+    assert "jobId" not in str(tools)
     assert {tool["permission"] for tool in tools} == {"unrestricted"}
     assert Operator(stack, "customer").http.get("/api/tools").json()["tools"] == []
     assert httpx.get(f"{stack.front_door}/api/tools").status_code == 401
