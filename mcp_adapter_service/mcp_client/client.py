@@ -40,6 +40,7 @@ from mcp_adapter_service.mcp_client.outcomes import (
 from mcp_adapter_service.mcp_client.param_headers import ParamHeaders
 from mcp_adapter_service.mcp_client.reply_stream import ProgressCallback
 from mcp_adapter_service.mcp_client.revision import Revision
+from mcp_adapter_service.mcp_client.transport import Transport
 from mcp_adapter_service.mcp_client.wire import Binding, CallContext
 from mcp_adapter_service.mcp_client.withdrawals import Withdrawals
 
@@ -64,9 +65,20 @@ class McpClient:
     ) -> None:
         if token is not None and not _VISIBLE.fullmatch(token):
             raise ValueError(f"The token of tool server '{server_name}' must be visible ASCII characters only.")
-        self.server_name = server_name
-        self._limits = limits or ClientLimits()
-        self._exchange = Exchange(server_name, url, session, self._limits, authorizer)
+        limits = limits or ClientLimits()
+        self._begin(Exchange(server_name, url, session, limits, authorizer), token)
+
+    @classmethod
+    def over(cls, transport: Transport) -> McpClient:
+        """Return a client of the server at the other end of `transport`."""
+        client = cls.__new__(cls)
+        client._begin(transport, None)
+        return client
+
+    def _begin(self, transport: Transport, token: str | None) -> None:
+        self.server_name = transport.server
+        self._limits = transport.limits
+        self._exchange = transport
         self._revision = Revision(self._exchange, wire.base_headers(token))
         self._param_headers = ParamHeaders()
         self._withdrawals = Withdrawals(self._exchange)

@@ -29,6 +29,7 @@ class Code(StrEnum):
     TLS_FAILED = "TLS_FAILED"
     CONNECT_TIMED_OUT = "CONNECT_TIMED_OUT"
     NOT_SENT = "NOT_SENT"
+    NOT_RUNNING = "NOT_RUNNING"
     DEADLINE_PASSED = "DEADLINE_PASSED"
     HANDSHAKE_FAILED = "HANDSHAKE_FAILED"
     BREAKER_OPEN = "BREAKER_OPEN"
@@ -82,6 +83,7 @@ _MEANINGS: Final[dict[Code, _Meaning]] = {
     Code.TLS_FAILED: _Meaning("could not be reached over TLS; check its certificate", _N, False, True),
     Code.CONNECT_TIMED_OUT: _Meaning("did not accept a connection in time; check the network to it", _N, True, True),
     Code.NOT_SENT: _Meaning("closed the connection before the call was sent; try again", _N, True, True),
+    Code.NOT_RUNNING: _Meaning("does not run just now; it is started again in a moment, if its command is right", _N, True, True),
     Code.DEADLINE_PASSED: _Meaning("was not called: the deadline had passed; allow more time", _N, True, False),
     Code.HANDSHAKE_FAILED: _Meaning("did not complete the handshake, so nothing was called; try again", _N, True, True),
     Code.BREAKER_OPEN: _Meaning("failed repeatedly and is left alone for a moment; try again later", _N, True, False),

@@ -1,6 +1,6 @@
 """Which revision of MCP a server speaks: found once, kept, found anew when the server turns out to be another.
 
-Above: `client` asks for the binding of its server. Below: `exchange`.
+Above: `client` asks for the binding of its server. Below: a `transport`.
 
 `server/discover` is asked first. It runs no tool, so whatever comes of it nothing was done twice. An MCP server's refusal of
 it, in whatever words, means the revision with sessions, and `initialize` follows; an outage, a refused token or a rate limit
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp_adapter_service.mcp_client import faults, replies, wire
-from mcp_adapter_service.mcp_client.exchange import Answer, Exchange
+from mcp_adapter_service.mcp_client.exchange import Answer
 from mcp_adapter_service.mcp_client.faults import Code
 from mcp_adapter_service.mcp_client.outcomes import (
     Effect,
@@ -29,6 +29,7 @@ from mcp_adapter_service.mcp_client.outcomes import (
     TimedOut,
     Unknown,
 )
+from mcp_adapter_service.mcp_client.transport import Transport
 from mcp_adapter_service.mcp_client.wire import Binding, CallContext
 from service_kit.logging import log
 
@@ -42,7 +43,7 @@ _FOREIGN_STATUSES = frozenset({400, 404, 405, 406})
 class Revision:
     """Revision finds and keeps the binding to one server."""
 
-    def __init__(self, exchange: Exchange, base_headers: Mapping[str, str]) -> None:
+    def __init__(self, exchange: Transport, base_headers: Mapping[str, str]) -> None:
         self._exchange = exchange
         self._base = base_headers
         self._current: Binding | None = None

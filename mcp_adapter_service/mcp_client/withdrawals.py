@@ -1,4 +1,4 @@
-"""Telling a server that a request is given up. Above: `client`. Below: `exchange`.
+"""Telling a server that a request is given up. Above: `client`. Below: a `transport`.
 
 A server of 2026-07-28 learns it from the closed connection. One with sessions is told by `notifications/cancelled`: there a
 connection that ends says nothing, and the tool would run on. Nobody waits for these notices; they are few, short and bounded.
@@ -10,7 +10,7 @@ import asyncio
 from typing import Final
 
 from mcp_adapter_service.mcp_client import wire
-from mcp_adapter_service.mcp_client.exchange import Exchange
+from mcp_adapter_service.mcp_client.transport import Transport
 from mcp_adapter_service.mcp_client.wire import Binding
 
 _NOTICE_SECONDS: Final = 2.0
@@ -21,7 +21,7 @@ _UNDER_WAY: Final = 32
 class Withdrawals:
     """Withdrawals sends the notices of one client."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Transport) -> None:
         self._exchange = exchange
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -91,6 +91,12 @@ class AdapterProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(_START_SECONDS)
 
+    def kill(self) -> None:
+        """End it without a chance to say goodbye."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it if it still runs."""
         if self._process is not None and self._process.poll() is None:
