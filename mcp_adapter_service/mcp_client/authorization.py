@@ -25,6 +25,8 @@ from yarl import URL
 from service_kit.logging import log
 
 _logger = logging.getLogger(__name__)
+# The SDK logs a flow's failure with what the authorization server wrote; we say that it failed, and where.
+logging.getLogger("mcp.client.auth").setLevel(logging.CRITICAL)
 
 _REPLY_LIMIT: Final = 64 * 1024
 _BEARER: Final = "Bearer "
