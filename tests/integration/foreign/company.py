@@ -21,8 +21,8 @@ from tests.integration.adapter.processes import eventually
 SECONDS = 20.0
 OPERATOR, AGENT, SERVICE = caller("operator"), caller("agent"), caller("service")
 OTHER_AGENT = caller("agent", subject="another-agent")
-READ = {"effect": options_pb2.EFFECT_READ, "permission": options_pb2.PERMISSION_LEVEL_UNRESTRICTED}
-WRITE = {"effect": options_pb2.EFFECT_WRITE, "permission": options_pb2.PERMISSION_LEVEL_UNRESTRICTED}
+READ: dict[str, Any] = {"effect": options_pb2.EFFECT_READ, "permission": options_pb2.PERMISSION_LEVEL_UNRESTRICTED}
+WRITE: dict[str, Any] = {"effect": options_pb2.EFFECT_WRITE, "permission": options_pb2.PERMISSION_LEVEL_UNRESTRICTED}
 Caller = Any
 
 
@@ -44,8 +44,7 @@ class Company:
 
     async def forget_servers(self) -> None:
         """Remove every server, and wait until nobody is told of one."""
-        listed = await self.registry.ListRegisteredServers(pb.ListRegisteredServersRequest(), metadata=OPERATOR, timeout=SECONDS)
-        names = {one.name for one in listed.servers}
+        names = {one.name for one in await self.servers()}
         for name in names:
             await self.registry.RemoveServer(pb.RemoveServerRequest(name=name), metadata=OPERATOR, timeout=SECONDS)
 
@@ -53,6 +52,11 @@ class Company:
             return not names & {one["server"] for who in (OPERATOR, AGENT) for one in await self.listed(who)}
 
         await eventually(gone, SECONDS)
+
+    async def servers(self) -> list[pb.RegisteredServer]:
+        """The servers that there are."""
+        request = pb.ListRegisteredServersRequest()
+        return list((await self.registry.ListRegisteredServers(request, metadata=OPERATOR, timeout=SECONDS)).servers)
 
     async def server(self, name: str) -> pb.RegisteredServer:
         """One server with its tools."""
