@@ -8,8 +8,8 @@ vendor has published.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 Schema: TypeAlias = dict[str, Any]
@@ -18,6 +18,7 @@ MAX_DEPTH = 5
 MAX_PROPERTIES = 100
 MAX_CHOICES = 500
 MAX_NAMES = 15_000
+_MAX_STEPS = 20_000
 _NULL = "null"
 _EITHER = ("anyOf", "oneOf")
 _NOT_AT_THE_TOP = frozenset({*_EITHER, "allOf", "not", "enum", "const", "$schema", "$id"})
@@ -52,14 +53,16 @@ class _Inexpressible(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Place:
-    """Where in a schema we are: its root, for references, and how deep; every reference on the way counts, so none is endless."""
+    """Where in a schema we are: its root, for references, how deep, and how many steps may still be taken from anywhere in it:
+    references make a small schema as large as they like."""
 
     root: Schema
     depth: int = 0
+    steps: Iterator[int] = field(default_factory=lambda: iter(range(_MAX_STEPS)))
 
     def deeper(self) -> _Place:
-        """One level further in. Raises _Inexpressible beyond the subset's depth."""
-        if self.depth > 4 * MAX_DEPTH:
+        """One level further in. Raises _Inexpressible where that is too deep, or too much in all."""
+        if self.depth > 4 * MAX_DEPTH or next(self.steps, None) is None:
             raise _Inexpressible
         return replace(self, depth=self.depth + 1)
 

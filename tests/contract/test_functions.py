@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -200,3 +201,19 @@ def test_what_satisfies_the_strict_form_satisfies_a_third_partys_schema(data: st
     assert all(None not in item.values() for item in arguments.get("many", ()))
     assert arguments.keys() <= plain["properties"].keys()
     assert {"word"} <= arguments.keys()
+
+
+def test_a_small_schema_that_unfolds_without_end_costs_little() -> None:
+    """Each definition names the next one many times over."""
+    wide = {
+        f"D{level}": {"type": "object", "properties": {f"p{index}": {"$ref": f"#/$defs/D{level + 1}"} for index in range(9)}}
+        for level in range(15)
+    }
+    bomb = {"type": "object", "properties": {"a": {"$ref": "#/$defs/D0"}}, "$defs": {**wide, "D15": {"type": "string"}}}
+    either = {f"E{level}": {"anyOf": [{"$ref": f"#/$defs/E{level + 1}"}] * 9} for level in range(15)}
+    forks = {"type": "object", "properties": {"a": {"$ref": "#/$defs/E0"}}, "$defs": {**either, "E15": {"type": "string"}}}
+    began = time.process_time()
+    assert strict_subset(bomb) is None
+    assert strict_subset(forks) is None
+    assert without_nulls({"a": {"p0": {"p1": 1}}}, forks) == {"a": {"p0": {"p1": 1}}}
+    assert time.process_time() - began < 2

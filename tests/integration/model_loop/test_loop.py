@@ -9,9 +9,21 @@ from typing import Any
 import httpx
 import pytest
 
-from model_loop import Answered, Gateway, LoopState, OpenAiCompatible, OutOfRounds, ToolLoop, Waiting
+from model_loop import (
+    Answered,
+    Gateway,
+    GatewayRefused,
+    GatewayUnavailable,
+    LoopState,
+    OpenAiCompatible,
+    OutOfRounds,
+    ToolLoop,
+    Waiting,
+)
+from model_loop.http import Patience
 from tests.e2e.clicks import Operator, Vendor, Visitor, open_day
 from tests.fix_model import KEY, MODEL, Body, ScriptedModel, calls
+from tests.fix_sandbox import free_port
 from tests.fix_stack import RunningStack
 
 SYSTEM = {"role": "system", "content": "You take calls for a plumber."}
@@ -228,3 +240,41 @@ async def test_no_words_of_the_conversation_are_in_a_log(
     assert caplog.records
     assert "Xanthippe" not in "".join(str(record.__dict__) for record in caplog.records)
     assert "Xanthippe" not in stack.logs()
+
+
+async def test_what_is_wrong_between_the_loop_and_the_gateway_has_a_name_and_says_no_token(
+    stack: RunningStack, model: ScriptedModel
+) -> None:
+    provider = OpenAiCompatible(model.base_url, KEY, MODEL)
+    forged = stack.token(role="agent")[:-4] + "AAAA"
+    with pytest.raises(GatewayRefused) as refused:
+        await ToolLoop(provider, Gateway(stack.front_door, forged)).run(user("Hi"), thread_id="t-401", actions=True)
+    assert (refused.value.status, refused.value.code) == (401, "UNAUTHENTICATED")
+    assert forged not in str(refused.value)
+    with pytest.raises(GatewayRefused) as nothing:
+        await Gateway(stack.front_door, stack.token(role="agent")).execute([], "t-400")
+    assert (nothing.value.status, nothing.value.code) == (400, "INVALID_ARGUMENT")
+    absent = Gateway(f"http://127.0.0.1:{free_port()}", "token", patience=Patience(attempts=2, longest_pause=0.01))
+    with pytest.raises(GatewayUnavailable):
+        await absent.functions()
+    assert model.requests == []
+
+
+async def test_a_decision_on_one_of_two_leaves_the_other_waiting(
+    stack: RunningStack, loop: ToolLoop, model: ScriptedModel
+) -> None:
+    (first, first_name), (second, second_name) = booking(stack), booking(stack)
+    model.says(lambda body: calls((alias("create_booking", body), first), (alias("create_booking", body), second)))
+    outcome = of(await loop.run(user("Book us both in."), thread_id="t-two", actions=True), Waiting)
+    one, two = (confirmation.authorization.queue_id for confirmation in outcome.state.confirmations)
+    operator = Operator(stack).http
+    operator.post(f"/api/authorizations/{two}", json={"decision": "denied"}).raise_for_status()
+    still = of(await loop.resume(outcome.state), Waiting)
+    assert [confirmation.authorization.queue_id for confirmation in still.state.confirmations] == [one]
+    operator.post(f"/api/authorizations/{one}", json={"decision": "authorized"}).raise_for_status()
+    of(await loop.resume(still.state), Answered)
+    done, denied = model.told()
+    assert done["result"]["status"]
+    assert denied["error"]["code"] == "DENIED"
+    assert len(Vendor(stack).jobs_of(first_name)) == 1
+    assert Vendor(stack).jobs_of(second_name) == []
