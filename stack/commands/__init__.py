@@ -25,6 +25,7 @@ COMMANDS = {
     "token": Command("stack.commands.token", "print a development token"),
     "services": Command("stack.commands.services", "list or change what can be booked, and see who changed it"),
     "tools": Command("stack.commands.tools", "list the tools and how their servers are"),
+    "servers": Command("stack.commands.servers", "third-party MCP servers: add, see, accept, configure, enable, remove"),
     "policy": Command("stack.commands.policy", "check the policies, explain a decision, or decide the log again"),
     "verify-log": Command("stack.commands.verify_log", "check the journal for edits, gaps and truncation"),
 }
