@@ -135,7 +135,7 @@ def notification_body(method: str) -> bytes:
 
 def new_traceparent(correlation_id: str) -> str:
     """Return the beginning of a W3C trace whose id can be told from the correlation id: it is the same, where that can be one."""
-    trace_id = correlation_id
+    trace_id = correlation_id.replace("-", "")  # As UUIDs are written.
     if not _TRACE_ID.fullmatch(trace_id) or trace_id == "0" * 32:
         trace_id = sha256(correlation_id.encode()).hexdigest()[:32]
     return f"00-{trace_id}-{token_hex(8)}-01"

@@ -64,6 +64,9 @@ async def soak(calls: int) -> Findings:
         await _idle(round_)
         findings.at_the_end = Held.now()
         findings.problems += findings.at_the_end.leaked_since(findings.warmed_up)
+        told, given_up = await round_.told_of_the_end(), sum(findings.outcomes["sessions/stall"].values())
+        if told != given_up:
+            findings.problems.append(f"the server with sessions was told of {told} calls given up, of {given_up}")
         await round_.close()
     findings.seconds = asyncio.get_running_loop().time() - begun
     return findings
@@ -105,6 +108,11 @@ class _Round:
         """Return how many connections a server has open, this question's included."""
         outcome = await self._control(name, "connections")
         return int(outcome.structured["open"]) if isinstance(outcome, ToolSucceeded) else -1
+
+    async def told_of_the_end(self) -> int:
+        """Return how many calls the server with sessions was told of that nobody waits for any longer."""
+        outcome = await self._control("sessions", "cancelled")
+        return int(outcome.structured["notices"]) if isinstance(outcome, ToolSucceeded) else -1
 
     @property
     def _held_key(self) -> str:
