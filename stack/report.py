@@ -40,6 +40,8 @@ def what_is_where(front_door: str, processes: Sequence[dict[str, Any]], root: Pa
         f"  curl -s {front_door}/api/action-log \\",
         '    -H "authorization: Bearer $(.venv/bin/switchboard token --role operator)"',
         "",
+        f"Models connect to {front_door}/mcp (MCP, with a token of the role agent; docs/models.md).",
+        "",
         "Ctrl-C stops everything.",
     ]
 

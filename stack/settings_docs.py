@@ -71,6 +71,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, Path):
         value = value.relative_to(REPOSITORY) if value.is_relative_to(REPOSITORY) else value
+    if isinstance(value, frozenset):
+        value = sorted(value)  # A set has another order each time.
     if isinstance(value, BaseModel):
         value = value.model_dump_json()
     return f"`{value}`" if len(str(value)) <= _LONGEST_DEFAULT else "see the class"
