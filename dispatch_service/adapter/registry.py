@@ -26,7 +26,7 @@ CORRELATION_METADATA: Final = "x-correlation-id"
 
 _LONGEST_ACTOR: Final = 200
 _READ_SECONDS: Final = 3.0
-_CHANGE_SECONDS: Final = 60.0  # The adapter may have to look at the server first.
+_CHANGE_SECONDS: Final = 90.0  # The adapter may have to start the server, and look at it, first.
 
 # What an adapter says that is alive and did not do it. Everything else may have been done.
 _REFUSALS: Final = (
