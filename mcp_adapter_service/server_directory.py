@@ -31,6 +31,9 @@ _REFUSALS = {
 }
 
 
+_REACHED = ("id", "url", "command", "token_environment", "sealed_token", "timeout_seconds")
+
+
 class ServerUnusable(Exception):
     """A registered server cannot be used as it is kept; the message says why to a person."""
 
@@ -91,7 +94,7 @@ class ServerDirectory:
     def follow(self, servers: Mapping[Key, KeptServer]) -> None:
         """Take over what the registry has now. Removed servers are closed when the calls on them have ended."""
         for key, before in list(self._kept.items()):
-            if key not in servers or servers[key].id != before.id:
+            if key not in servers or _elsewhere(before, servers[key]):
                 self._forget(key)
         for key, kept in servers.items():
             before_kept = self._kept.get(key)
@@ -134,6 +137,11 @@ class ServerDirectory:
             task = asyncio.create_task(server.retire(), name=f"retire-{server.name}")
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
+
+
+def _elsewhere(before: KeptServer, after: KeptServer) -> bool:
+    """Whether a server is reached otherwise than before, or is another of the same name."""
+    return any(getattr(before, name) != getattr(after, name) for name in _REACHED)
 
 
 def _tools(kept: KeptServer) -> dict[str, Tool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -73,8 +73,9 @@ def is_name(name: Any) -> bool:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def read(tool: Mapping[str, Any]) -> Definition:
-    """Return the definition of a listed tool. Raises Unusable."""
+def read(tool: Mapping[str, Any], accepted: Container[str] = frozenset()) -> Definition:
+    """Return the definition of a listed tool; of one whose pin is among `accepted`, schemas are not looked at again. Raises
+    Unusable."""
     name = tool.get("name")
     if not isinstance(name, str) or not is_name(name):
         raise Unusable("its name is not one that MCP allows")
@@ -91,6 +92,9 @@ def read(tool: Mapping[str, Any]) -> Definition:
     annotations = document.get("annotations", {})
     if not isinstance(annotations, dict) or len(orjson.dumps(annotations)) > _MAX_ANNOTATIONS_BYTES:
         raise Unusable("its annotations are not an object of reasonable size")
+    read_before = Definition(name, document)
+    if read_before.pin in accepted:
+        return read_before
     for key, what in (("inputSchema", "input schema"), ("outputSchema", "output schema")):
         if key in document:
             _check(document[key], what)

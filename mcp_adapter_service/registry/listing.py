@@ -5,7 +5,7 @@ Above: `registration`, `watch`, `store`. Below: `definition`, `mcp_client`'s lis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -15,7 +15,7 @@ from mcp_adapter_service.registry import definition
 from mcp_adapter_service.registry.definition import Definition, Unusable
 
 MAX_TOOLS: Final = 2000
-MAX_BYTES: Final = 3 * 1024 * 1024
+MAX_BYTES: Final = 2 * 1024 * 1024
 """How much all definitions of one server may be together: they have to fit into one message, twice where all of them changed."""
 
 
@@ -57,8 +57,9 @@ class ListingUnusable(Exception):
     """A server lists more than can be kept, or nothing; the message says so to a person."""
 
 
-def read(listed: ToolList) -> Listing:
-    """Read a server's list of tools. It takes a while where the schemas are large. Raises ListingUnusable."""
+def read(listed: ToolList, accepted: Container[str] = frozenset()) -> Listing:
+    """Read a server's list of tools. Schemas that are not of `accepted` pins take a while where they are large. Raises
+    ListingUnusable."""
     if len(listed.tools) + len(listed.left_out) > MAX_TOOLS:
         raise ListingUnusable(f"it lists more than {MAX_TOOLS} tools")
     found: dict[str, Definition] = {}
@@ -68,7 +69,7 @@ def read(listed: ToolList) -> Listing:
     for tool in listed.tools:
         name = tool.get("name")
         try:
-            usable = definition.read(tool)
+            usable = definition.read(tool, accepted)
             found[usable.name] = usable
         except Unusable as problem:
             unusable[str(name) if definition.is_name(name) else f"({len(unusable) + 1})"] = str(problem)

@@ -96,7 +96,9 @@ class Watch:
         if isinstance(listed, Fault):
             raise CannotList(listed.text)
         try:
-            return await asyncio.to_thread(listing.read, listed), listed.ttl_seconds
+            kept = self._directory.kept(key)
+            accepted = {tool.pin for tool in kept.pinned.values()} if kept else set()
+            return await asyncio.to_thread(listing.read, listed, accepted), listed.ttl_seconds
         except ListingUnusable as problem:
             raise CannotList(f"The server cannot be used: {problem}.") from None
 
@@ -150,7 +152,7 @@ class Watch:
         seconds = min(max(ttl, _SHORTEST_SECONDS), _LONGEST_SECONDS) if ttl else self._every_seconds
         await self._checks.put(key, healthy=True, message="", next_seconds=seconds)
         if news:
-            self._metrics.observe_drift(key[1], len(news))
+            self._metrics.observe_drift(key[1], sum(standing.drift is not Drift.NONE for standing in news))
             for standing in news:
                 _say(key, standing)
             await self._cache.refresh()
