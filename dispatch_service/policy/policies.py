@@ -152,11 +152,11 @@ class _Deciding:
         action = self._ruleset.actions.get(question.action) or third_party
         if action is None:
             return Decision(effect=Effect.DENY, reason=_NO_PERMIT)
-        asked = _asked(question, action, self._ruleset.facts)
+        asked = _asked(question, self._ruleset.stands_for(action, question.principal), self._ruleset.facts)
         decision = self._remembered(asked, granted=False)
         about_it = [grant for grant in grants if (grant.server, grant.tool) == (action.server, action.tool)]
         if decision.effect is Effect.NEEDS_AUTHORIZATION and decision.offers_always and about_it:
-            decision = self._with_grants(asked, decision, about_it)
+            decision = self._with_grants(asked, action, decision, about_it)
         return replace(decision, third_party=action.groups) if action.foreign else decision
 
     def explain(self, question: Question) -> tuple[Decision, tuple[Policy, ...], tuple[Policy, ...]]:
@@ -169,10 +169,10 @@ class _Deciding:
             applying = ()
         return decision, tuple(named[name] for name in decision.policy_ids if name in named), applying
 
-    def _with_grants(self, asked: _Asked, without: Decision, grants: Sequence[GrantRef]) -> Decision:
+    def _with_grants(self, asked: _Asked, action: PolicyAction, without: Decision, grants: Sequence[GrantRef]) -> Decision:
         try:
             context = asked.context(self._tenant, granted=True)
-            covering = self._ruleset.covered_by(asked.principal, asked.action, context, grants)
+            covering = self._ruleset.covered_by(asked.principal, action, context, grants)
         except Unreadable as problem:
             return _unreadable(problem)
         if not covering:

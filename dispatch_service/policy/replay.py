@@ -33,6 +33,9 @@ _KIND_AND_ROLE = {
 # Refusals that policy made, by their published codes. Others were made before anybody asked it.
 _REFUSED = {"FORBIDDEN": Effect.DENY, "REASONING_REQUIRED": Effect.NEEDS_REASONING}
 
+# What operators do to the register of third-party servers, which their role is enough for.
+_REGISTER = "registry/"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
@@ -95,7 +98,7 @@ def report(replayed: Replayed) -> list[str]:
     if replayed.guessed:
         lines.append(f"({replayed.guessed} are from before the journal kept roles and facts: taken as the log shows them)")
     if replayed.skipped:
-        lines.append(f"({replayed.skipped} were refused before policy was asked, and are left out)")
+        lines.append(f"({replayed.skipped} never reached policy, and are left out)")
     for (before, after), count in sorted(replayed.changes.items(), key=lambda item: (-item[1], item[0])):
         lines.append(f"{count:>8}  {before} -> {after}")
     if replayed.differences:
@@ -128,7 +131,7 @@ def _question(row: Mapping[str, Any], tenant: str) -> tuple[Question, Effect, tu
     if record:
         question = from_record(record)
         return question, Effect(record["effect"]), _grants(record, question)
-    if row["status"] == "REJECTED" and row["error_code"] not in _REFUSED:
+    if row["action"].startswith(_REGISTER) or (row["status"] == "REJECTED" and row["error_code"] not in _REFUSED):
         return None
     before = _REFUSED.get(row["error_code"], Effect.ALLOW) if row["status"] == "REJECTED" else Effect.ALLOW
     kind, role = _KIND_AND_ROLE[row["origin"]]

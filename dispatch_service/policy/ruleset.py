@@ -9,7 +9,7 @@ anything else that Cedar cannot make sense of, is `Unreadable`, which is a refus
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +54,7 @@ class Ruleset:
         self.facts = dict(vocabulary.facts)
         self._order = {policy.id: number for number, policy in enumerate(self.policies)}
         self._set = _policy_set(policy for policy in self.policies if not policy.template)
+        self._named = frozenset(name for policy in self.policies for name in _resources(policy.body))
         self._grants = _policy_set(policy for policy in self.policies if policy.template)
         # With the schema, the actions and their groups are entities too.
         base = cedarpy.Entities.from_json_str("[]", schema=schema)
@@ -64,6 +65,13 @@ class Ruleset:
                 _json([_action_entity(action), _tool_entity(action)])
             )
         )
+
+    def stands_for(self, action: PolicyAction, principal: Principal) -> PolicyAction:
+        """Return what an action is decided as. Third-party tools of the same groups, that no policy names, are decided alike for
+        a caller: however many there are, policy is asked once for all of them."""
+        if not action.foreign or action.server in self._named or action.name in self._named:
+            return action
+        return _any_of(tuple(group for group in action.groups if not group.startswith("server/")), action.enabled(principal))
 
     def ask(self, principal: Principal, action: PolicyAction, context: Mapping[str, Any]) -> Verdict:
         """Ask Cedar. Raises Unreadable."""
@@ -127,6 +135,24 @@ class Ruleset:
         """What Cedar has to know beside the question. A third-party tool is an entity of the call that it is asked about, as it
         was configured then."""
         return self._of_third_party(principal, action) if action.foreign else self._of_principal(principal)
+
+
+@lru_cache
+def _any_of(groups: tuple[str, ...], enabled: bool) -> PolicyAction:
+    # No server's name has a question mark.
+    return PolicyAction(id="tool/?/?", server="?", tool="?", groups=groups, enabled_for=None if enabled else frozenset())
+
+
+def _resources(expression: Any) -> Iterator[str]:
+    """Yield the names of the tools and servers that a policy's JSON form has anywhere."""
+    if isinstance(expression, list):
+        for item in expression:
+            yield from _resources(item)
+    elif isinstance(expression, Mapping):
+        if expression.get("type") in ("Tool", "Server") and isinstance(expression.get("id"), str):
+            yield expression["id"]
+        for item in expression.values():
+            yield from _resources(item)
 
 
 def principal_id(kind: str, subject: str) -> str:

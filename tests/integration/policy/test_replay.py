@@ -14,7 +14,7 @@ from psycopg import conninfo
 
 from dispatch_service.journal import records
 from dispatch_service.journal.writer import JournalWriter
-from dispatch_service.policy import Decision, Effect, GrantRef, Policies, Question, as_record
+from dispatch_service.policy import Decision, Effect, GrantRef, Policies, PolicyAction, Question, as_record
 from dispatch_service.principal import Principal
 from stack.cli import main
 from stack.settings import REPOSITORY
@@ -55,14 +55,21 @@ def opening(
 
 
 def taken_in(policies: Policies) -> list[records.Opening]:
-    """A small day: visitors book, an agent looks, asks, and books under a grant; refusals; old rows; one from long ago."""
+    """A small day: visitors book, an agent looks, asks, books under a grant, and has a third party's tool; somebody changes the
+    register; refusals; old rows; one from long ago."""
     click = Question(principal=VISITOR, action="card/HOUSECALL_PRO_BOOKING")
     look = Question(principal=AGENT, action=f"tool/{LOOK}")
     book = Question(principal=AGENT, action=f"tool/{BOOK}")
     many = Question(principal=STAFF, action=f"tool/{BOOK}", facts={"items": 7}, reasoning=True)
     grant = GrantRef("grant_1", "agent-1", "model", *BOOK.split("/"))
     refused = Question(principal=AGENT, action="card/HOUSECALL_PRO_BOOKING")
+    foreign = Question(principal=AGENT, action="tool/jira/find")
+    register = Question(principal=STAFF, action="tool/registry/EnableTool")
+    groups = ("tool", "level/unrestricted", "effect/read", "server/jira", "foreign")
+    policies.know({foreign.action: PolicyAction(id=foreign.action, server="jira", tool="find", groups=groups)})
     return [
+        opening(foreign, policies.decide(foreign), kind=records.INTENT),
+        opening(register, None, kind=records.INTENT),
         *(opening(click, policies.decide(click), kind=records.INTENT) for _ in range(3)),
         opening(look, policies.decide(look), kind=records.INTENT),
         opening(book, policies.decide(book), kind=records.PENDING, status="PENDING_AUTHORIZATION"),
@@ -110,9 +117,9 @@ def journal(fresh_database: Callable[..., MigratedDatabase], tmp_path: Path, mon
 def test_under_the_same_policies_nothing_differs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "replay", "--since", "30d"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "10 actions decided again, 0 would differ",
+        "11 actions decided again, 0 would differ",
         "(2 are from before the journal kept roles and facts: taken as the log shows them)",
-        "(1 were refused before policy was asked, and are left out)",
+        "(2 never reached policy, and are left out)",
     ]
 
 
@@ -129,7 +136,7 @@ def test_under_other_policies_the_counts_come_first_and_then_the_actions(
     )
     assert main(["policy", "replay", "--since", "60d", "--directory", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "11 actions decided again, 5 would differ"
+    assert lines[0] == "12 actions decided again, 5 would differ"
     assert [line.split() for line in lines[3:5]] == [
         ["4", "ALLOW", "->", "DENY"],
         ["1", "NEEDS_AUTHORIZATION", "->", "ALLOW"],
