@@ -39,7 +39,7 @@ class GatewaySettings(TlsSettings):
     session_idle_seconds: float = Field(
         default=1800.0, gt=0, description="After how long without a request a session of the older revision ends, in seconds."
     )
-    max_sessions: int = Field(default=1000, ge=1, description="The most sessions of the older revision at a time.")
+    max_sessions: int = Field(default=5000, ge=1, description="The most sessions of the older revision at a time.")
     max_body_bytes: int = Field(default=1 << 20, ge=1024, description="The largest request body that is read.")
     shutdown_grace: int = Field(default=5, ge=0, description="Seconds that calls in flight get to end at a shutdown.")
 
