@@ -48,6 +48,8 @@ class Call:
     reasoning: str = ""
     # The caller asks only what would happen.
     dry_run: bool = False
+    # The caller wants a person to decide, also where policy does not ask for one.
+    confirm: bool = False
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.monotonic)
 

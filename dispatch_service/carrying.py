@@ -44,6 +44,8 @@ class Carrying:
             correlation_id=kept.correlation_id,
             reasoning=kept.reasoning,
             authorized=authorized,
+            # What was shown to a person is found out again, also where policy would not have asked for one.
+            confirm=request.preview is not None,
         )
         return Redecided(plan=plan, decision=permitted.decision, preview=permitted.preview)
 

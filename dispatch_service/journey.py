@@ -177,7 +177,7 @@ class Journey:
         call, plan, permitted = passage.call, passage.plan, passage.permitted
         waiting = Waiting(
             authorization_id=request.new_authorization_id(),
-            reason=permitted.decision.reason,
+            reason=permitted.reason,
             expires_at=datetime.now(UTC) + timedelta(hours=self._authorization_hours),
         )
         queued = request.queued(

@@ -28,6 +28,7 @@ _TOOL_CODES = {
     "CONFLICT": "What this is about has changed. Look it up and try again.",
     "FORBIDDEN": "The tool does not allow this.",
 }
+_CONFIRMED = "Whoever had this done wants a person to confirm it."
 _OWN_SCOPES = ("owner", "building", "resident")
 
 
@@ -46,11 +47,18 @@ class Permitted:
     question: Question
     decision: Decision
     preview: dict[str, Any] | None = None
+    # The caller wants a person to decide, whatever policy says.
+    confirm: bool = False
 
     @property
     def waits(self) -> bool:
         """Whether a person has to decide first."""
-        return self.decision.effect is Effect.NEEDS_AUTHORIZATION
+        return self.confirm or self.decision.effect is Effect.NEEDS_AUTHORIZATION
+
+    @property
+    def reason(self) -> str:
+        """Why a person has to decide."""
+        return self.decision.reason or _CONFIRMED
 
     def as_record(self) -> dict[str, Any]:
         """The journal's note of it."""
@@ -69,19 +77,33 @@ class Permission:
     async def ask(self, call: Call, plan: Plan) -> Permitted:
         """Say whether `call` may go on at once or has to wait. Raises Refusal where it may not, or where nobody can tell."""
         permitted = await self.decide(
-            call.principal, action_id(call.door, call.action), plan, correlation_id=call.correlation_id, reasoning=call.reasoning
+            call.principal,
+            action_id(call.door, call.action),
+            plan,
+            correlation_id=call.correlation_id,
+            reasoning=call.reasoning,
+            confirm=call.confirm,
         )
         _refuse(permitted, plan)
         return permitted
 
     async def decide(
-        self, principal: Principal, action: str, plan: Plan, *, correlation_id: str, reasoning: str, authorized: bool = False
+        self,
+        principal: Principal,
+        action: str,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        reasoning: str,
+        authorized: bool = False,
+        confirm: bool = False,
     ) -> Permitted:
         """Put one question to policy.
 
         Where it asks for a person, where only facts can tell, or where a person has decided, it is put again with what a preview
         finds out, and then with standing permissions. Raises Refusal where there is no preview to be had; a third-party tool has
-        none, so that what it would do is not known to policy either, and counts as too much where that matters.
+        none, so that what it would do is not known to policy either, and counts as too much where that matters. `confirm` has a
+        person decide in any case.
         """
         question = Question(
             principal=principal,
@@ -94,7 +116,7 @@ class Permission:
         )
         decision = self._policies.decide(question)
         preview = None
-        if _needs_preview(plan, decision, authorized=authorized):
+        if _needs_preview(plan, decision, decided=authorized or confirm):
             preview = await self._preview(principal, plan, correlation_id)
             question = _with_facts(question, preview.get("facts") or {})
             decision = self._policies.decide(question)
@@ -104,7 +126,7 @@ class Permission:
             )
             if grants:
                 decision = self._policies.decide(question, grants)
-        return Permitted(question=question, decision=decision, preview=preview)
+        return Permitted(question=question, decision=decision, preview=preview, confirm=confirm)
 
     async def _preview(self, principal: Principal, plan: Plan, correlation_id: str) -> dict[str, Any]:
         if plan.tool is None:
@@ -128,10 +150,11 @@ def action_id(door: str, action: str) -> str:
     return f"{door}/{action}"
 
 
-def _needs_preview(plan: Plan, decision: Decision, *, authorized: bool) -> bool:
+def _needs_preview(plan: Plan, decision: Decision, *, decided: bool) -> bool:
+    """Whether the tool is asked what it would do. `decided` says that a person decides on it, or has."""
     if plan.tool is None or plan.tool.foreign or plan.tool.reads_only or decision.effect is Effect.DENY:
         return False
-    return plan.dry_run or plan.tool.facts_decide or authorized or decision.effect is Effect.NEEDS_AUTHORIZATION
+    return plan.dry_run or plan.tool.facts_decide or decided or decision.effect is Effect.NEEDS_AUTHORIZATION
 
 
 def _no_preview(answer: ToolAnswer) -> Refusal:

@@ -84,7 +84,7 @@ class ModelCalls:
 
         async def in_order(indexes: Sequence[int]) -> None:
             for index in indexes:
-                answers[index] = await self._call(asked[index], request.thread_id)
+                answers[index] = await self._call(asked[index], request)
 
         await asyncio.gather(in_order(changing), *(in_order([index]) for index in looking))
         response = pb.ExecuteToolCallsResponse()
@@ -96,13 +96,14 @@ class ModelCalls:
         response.complete = not response.confirmations
         return response
 
-    async def _call(self, asked: _Asked, thread_id: str) -> pb.CallToolResponse:
+    async def _call(self, asked: _Asked, request: pb.ExecuteToolCallsRequest) -> pb.CallToolResponse:
         envelope = pb.CallToolRequest(
             server=asked.tool.server if asked.tool else _NOWHERE,
             tool=asked.tool.name if asked.tool else asked.call.function.name,
             reasoning=asked.reasoning,
-            thread_id=thread_id,
-            idempotency_key=self._key_of(thread_id, asked.call.id),
+            thread_id=request.thread_id,
+            idempotency_key=self._key_of(request.thread_id, asked.call.id),
+            confirm=asked.call.function.name in request.confirm,
         )
         return await self._call_tool(asked.tool, asked.document, envelope, asked.problems)
 
@@ -149,10 +150,10 @@ def _is_shallow(document: Any) -> bool:
 
 
 def _message(asked: _Asked, answer: pb.CallToolResponse) -> pb.ToolMessage:
-    content = {"result": document_of(answer.result.data)} if answer.ok else {"error": _error(asked, answer.error)}
-    return pb.ToolMessage(
-        role="tool", tool_call_id=asked.call.id, name=asked.call.function.name, content=orjson.dumps(content).decode()
-    )
+    told = {"result": document_of(answer.result.data)} if answer.ok else {"error": _error(asked, answer.error)}
+    # Sorted, so that a repetition says the same: a Struct keeps no order.
+    content = orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
+    return pb.ToolMessage(role="tool", tool_call_id=asked.call.id, name=asked.call.function.name, content=content)
 
 
 def _confirmation(asked: _Asked, answer: pb.CallToolResponse) -> pb.Confirmation:

@@ -5,7 +5,7 @@ Above: the loop. Below: httpx and the gateway's published JSON. Whoever the toke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import httpx
@@ -48,12 +48,16 @@ class Gateway:
         document = await self._ask("GET", "/api/tools", params={"format": "openai"})
         return [tool for tool in document.get("tools", ()) if isinstance(tool, dict)]
 
-    async def execute(self, tool_calls: Sequence[ToolCall], thread_id: str, reasoning: str = "") -> Executed:
-        """Carry out the tool calls of one reply, or have them wait. The same again acts once. Raises GatewayError."""
+    async def execute(
+        self, tool_calls: Sequence[ToolCall], thread_id: str, reasoning: str = "", confirm: Collection[str] = ()
+    ) -> Executed:
+        """Carry out the tool calls of one reply, or have them wait: those of the functions `confirm` in any case. The same again
+        acts once. Raises GatewayError."""
         body = {
             "tool_calls": [call.model_dump() for call in tool_calls],
             "threadId": thread_id,
             **({"reasoning": reasoning} if reasoning else {}),
+            **({"confirm": sorted(confirm)} if confirm else {}),
         }
         try:
             return Executed.model_validate(await self._ask("POST", "/api/tools/execute", json=body))

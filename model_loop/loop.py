@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -37,6 +37,7 @@ class LoopState(BaseModel):
     version: Literal[1] = 1
     thread_id: str
     reasoning: str = ""
+    confirm: list[str] = Field(default_factory=list)
     rounds_left: int
     messages: list[Message]
     tool_calls: list[ToolCall]
@@ -69,6 +70,15 @@ class OutOfRounds:
 Outcome: TypeAlias = Answered | Waiting | OutOfRounds
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """What goes with every tool call of a conversation."""
+
+    thread_id: str
+    reasoning: str
+    confirm: tuple[str, ...]
+
+
 class ToolLoop:
     """Runs conversations with one person's tools. `rounds` bounds how often a model is asked, `seconds` how long `resume` waits
     for something that was allowed and is being carried out."""
@@ -79,14 +89,23 @@ class ToolLoop:
         self._rounds = rounds
         self._seconds = seconds
 
-    async def run(self, messages: Sequence[Message], *, thread_id: str, actions: bool, reasoning: str = "") -> Outcome:
+    async def run(
+        self,
+        messages: Sequence[Message],
+        *,
+        thread_id: str,
+        actions: bool,
+        reasoning: str = "",
+        confirm: Collection[str] = (),
+    ) -> Outcome:
         """Go on with a conversation until the model answers, a person has to decide, or the rounds are used up.
 
         `thread_id` is the conversation's own: a tool call acts once in it. Without `actions` enabled for this prompt, the model
-        is offered no function and none is called. `reasoning` says why, for calls that do not say so themselves. Raises
-        LoopError.
+        is offered no function and none is called. `reasoning` says why, for calls that do not say so themselves. `confirm` names
+        functions that are sensitive in this prompt: a person decides on each of their calls. Raises LoopError.
         """
-        return await self._go(list(messages), self._rounds, thread_id, reasoning, actions=actions)
+        asked = _Asked(thread_id=thread_id, reasoning=reasoning, confirm=tuple(confirm))
+        return await self._go(list(messages), self._rounds, asked, actions=actions)
 
     async def resume(self, state: LoopState) -> Outcome:
         """Go on after a decision. While one is missing, or what was allowed is not done in time, it still waits: resume again
@@ -94,13 +113,17 @@ class ToolLoop:
         undecided = [one for one in state.confirmations if not await self._is_over(one)]
         if undecided:
             return Waiting(state=state.model_copy(update={"confirmations": undecided}))
-        executed = await self._gateway.execute(state.tool_calls, state.thread_id, state.reasoning)
+        asked = _Asked(thread_id=state.thread_id, reasoning=state.reasoning, confirm=tuple(state.confirm))
+        executed = await self._execute(state.tool_calls, asked)
         if executed.confirmations:
             return Waiting(state=state.model_copy(update={"confirmations": executed.confirmations}))
         messages = [*state.messages, *_answers(state.tool_calls, executed)]
-        return await self._go(messages, state.rounds_left, state.thread_id, state.reasoning, actions=True)
+        return await self._go(messages, state.rounds_left, asked, actions=True)
 
-    async def _go(self, messages: list[Message], rounds: int, thread_id: str, reasoning: str, *, actions: bool) -> Outcome:
+    async def _execute(self, tool_calls: Sequence[ToolCall], asked: _Asked) -> Executed:
+        return await self._gateway.execute(tool_calls, asked.thread_id, asked.reasoning, asked.confirm)
+
+    async def _go(self, messages: list[Message], rounds: int, asked: _Asked, *, actions: bool) -> Outcome:
         functions = await self._gateway.functions() if actions and rounds > 0 else []
         for left in range(rounds - 1, -1, -1):
             completion = await self._provider.complete(messages, functions)
@@ -112,11 +135,12 @@ class ToolLoop:
             if not actions:
                 messages += [_tool_message(call, _NOT_ENABLED) for call in tool_calls]
                 continue
-            executed = await self._gateway.execute(tool_calls, thread_id, reasoning)
+            executed = await self._execute(tool_calls, asked)
             if executed.confirmations:
                 state = LoopState(
-                    thread_id=thread_id,
-                    reasoning=reasoning,
+                    thread_id=asked.thread_id,
+                    reasoning=asked.reasoning,
+                    confirm=list(asked.confirm),
                     rounds_left=left,
                     messages=messages,
                     tool_calls=tool_calls,

@@ -109,6 +109,7 @@ class ToolCalls:
             client=metadata_of.client(metadata, "", self._keys),
             reasoning=envelope.reasoning,
             dry_run=envelope.dry_run,
+            confirm=envelope.confirm,
         )
         answer = await self._journey.start(call)
         if not isinstance(answer, Response):

@@ -88,7 +88,9 @@ async def test_calls_are_mapped_carried_out_and_answered_in_the_models_order(
     ]
     first, looked, second = contents(answer)
     assert looked["result"]["amountCents"] == 4200
-    assert '"amountCents":4200,' in answer["messages"][1]["content"], "whole numbers are written as people write them"
+    assert answer["messages"][1]["content"].startswith('{"result":{"amountCents":4200,'), (
+        "whole numbers are written as people write them"
+    )
     assert [effect.id for effect in proving.effects(tool="note")] == [first["result"]["effectId"], second["result"]["effectId"]]
 
 
@@ -207,6 +209,32 @@ async def test_a_confirmation_shows_the_call_and_three_buttons_and_no_table_or_l
         rows = proving_dispatch.rows(f"select row_to_json(t)::text as text from dispatch.{table} t")
         assert not any("quetzalcoatlova" in row["text"] for row in rows)
     assert "quetzalcoatlova" not in proving_dispatch.log
+
+
+@pytest.mark.requirement("S4.13")
+async def test_what_the_prompt_calls_sensitive_waits_though_policy_would_let_it_go(
+    proving_dispatch: DispatchProcess, proving: ProvingServer
+) -> None:
+    proving.put("t-1", state="open")
+    known = await names(proving_dispatch)
+    calls = (("c-1", known["note"], {"thingId": "t-1", "text": "noted"}), ("c-2", known["look"], {"thingId": "t-1"}))
+    confirm = [known["note"], known["look"]]
+    answer = await execute(proving_dispatch, *calls, confirm=confirm)
+    assert answer["messages"] == []
+    noted, looked = answer["confirmations"]
+    assert "confirm" in noted["authorization"]["reason"]
+    assert proving.effects() == []
+    changed = {"thingId": "t-1", "text": "noted otherwise"}
+    await decide(proving_dispatch, noted, decision="edited", edited_arguments=changed)
+    for confirmation in (noted, looked):
+        await decide(proving_dispatch, confirmation, decision="authorized")
+    await until(lambda: len(proving_dispatch.rows("select 1 from dispatch.authorization where status = 'EXECUTED'")) == 2)
+    done = await execute(proving_dispatch, *calls, confirm=confirm)
+    assert done["complete"] is True
+    assert contents(done)[1]["result"]["state"] == "open"
+    assert len(proving.effects(tool="note")) == 1
+    # It takes nothing away: what policy has a person decide waits without it, too.
+    assert (await execute(proving_dispatch, ("c-3", known["send"], {"to": "a@example.org", "text": "Hi"})))["confirmations"]
 
 
 async def test_what_waits_does_not_hold_up_the_rest_and_an_edited_call_answers_for_the_first(

@@ -130,6 +130,26 @@ async def test_a_deployment_is_sensitive_and_waits_every_time(
         assert len(servers["deployment"].seen) == done_before + 1
 
 
+@pytest.mark.requirement("S4.13")
+async def test_what_the_prompt_calls_sensitive_waits_in_the_loop_too(
+    stack: RunningStack, model: ScriptedModel, servers: dict[str, ThirdParty]
+) -> None:
+    before = len(servers["jira"].seen)
+    loop = ToolLoop(
+        OpenAiCompatible(model.base_url, KEY, MODEL), Gateway(stack.front_door, stack.token(role="agent", subject=ME))
+    )
+    model.says(calls(("jira__jira_create_ticket", {"title": "T", "priority": None, "component": None})), "Created.")
+    outcome = await loop.run(
+        [{"role": "user", "content": "A ticket."}], thread_id="t-confirm", actions=True, confirm={"jira__jira_create_ticket"}
+    )
+    assert isinstance(outcome, Waiting)
+    assert len(servers["jira"].seen) == before
+    queue_id = outcome.state.confirmations[0].authorization.queue_id
+    Operator(stack).http.post(f"/api/authorizations/{queue_id}", json={"decision": "authorized"}).raise_for_status()
+    assert isinstance(await loop.resume(outcome.state), Answered)
+    assert len(servers["jira"].seen) == before + 1
+
+
 @pytest.mark.requirement("S4.21", "S4.24")
 async def test_a_tool_is_offered_to_and_found_for_those_only_for_whom_it_was_enabled(
     stack: RunningStack, servers: dict[str, ThirdParty]

@@ -30,7 +30,7 @@ from switchboard.dispatch.v1 import error_pb2 as switchboard_dot_dispatch_dot_v1
 from switchboard.options.v1 import options_pb2 as switchboard_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&switchboard/tool/v1/tool_service.proto\x12\x13switchboard.tool.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"switchboard/dispatch/v1/card.proto\x1a#switchboard/dispatch/v1/error.proto\x1a$switchboard/options/v1/options.proto\"\x84\x02\n\x0f\x43\x61llToolRequest\x12\x1e\n\x06server\x18\x01 \x01(\tB\x0e\xbaH\x07r\x02\x18\x64\xc8\x01\x01\xc8\xbb\x18\x07\x12\x1d\n\x04tool\x18\x02 \x01(\tB\x0f\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12#\n\treasoning\x18\x04 \x01(\tB\x10\xbaH\x05r\x03\x18\xd0\x0f\xc0\xbb\x18\x05\xc8\xbb\x18\x01\x12/\n\x0fidempotency_key\x18\x05 \x01(\tB\x16\xbaH\x0fr\r\x18\xc8\x01\x32\x08^[!-~]*$\xc8\xbb\x18\x07\x12\x1f\n\tthread_id\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\xc8\xbb\x18\x07\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\"\x88\x02\n\x10\x43\x61llToolResponse\x12\x0f\n\x02ok\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x0e\n\x06server\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x04 \x01(\t\x12/\n\x06result\x18\x05 \x01(\x0b\x32\x1f.switchboard.tool.v1.ToolResult\x12\x33\n\x05\x65rror\x18\x06 \x01(\x0b\x32$.switchboard.dispatch.v1.ActionError\x12@\n\rauthorization\x18\x07 \x01(\x0b\x32).switchboard.tool.v1.PendingAuthorizationB\x05\n\x03_ok\"w\n\nToolResult\x12\x0f\n\x07message\x18\x01 \x01(\t\x12%\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x31\n\x04\x63\x61rd\x18\x03 \x01(\x0b\x32#.switchboard.dispatch.v1.CardIntent\"w\n\x14PendingAuthorization\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x1a\n\x08queue_id\x18\x02 \x01(\tR\x08queue_id\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nexpires_at\x18\x05 \x01(\t\"\x85\x01\n\rModelToolCall\x12\x1b\n\x02id\x18\x01 \x01(\tB\x0f\xbaH\x08r\x03\x18\xc8\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12\x15\n\x04type\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12@\n\x08\x66unction\x18\x03 \x01(\x0b\x32&.switchboard.tool.v1.ModelFunctionCallB\x06\xbaH\x03\xc8\x01\x01\"X\n\x11ModelFunctionCall\x12\x1d\n\x04name\x18\x01 \x01(\tB\x0f\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12$\n\targuments\x18\x02 \x01(\tB\x11\xbaH\x06r\x04\x18\xc0\x9a\x0c\xc0\xbb\x18\x05\xc8\xbb\x18\x07\"\xb3\x01\n\x17\x45xecuteToolCallsRequest\x12O\n\ntool_calls\x18\x01 \x03(\x0b\x32\".switchboard.tool.v1.ModelToolCallB\x0b\xbaH\x08\x92\x01\x02\x10@\xc8\x01\x01R\ntool_calls\x12\"\n\tthread_id\x18\x02 \x01(\tB\x0f\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12#\n\treasoning\x18\x03 \x01(\tB\x10\xbaH\x05r\x03\x18\xd0\x0f\xc0\xbb\x18\x05\xc8\xbb\x18\x01\"\xac\x01\n\x18\x45xecuteToolCallsResponse\x12\x15\n\x08\x63omplete\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x32\n\x08messages\x18\x02 \x03(\x0b\x32 .switchboard.tool.v1.ToolMessage\x12\x38\n\rconfirmations\x18\x03 \x03(\x0b\x32!.switchboard.tool.v1.ConfirmationB\x0b\n\t_complete\"^\n\x0bToolMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\"\n\x0ctool_call_id\x18\x02 \x01(\tR\x0ctool_call_id\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\"\xe1\x01\n\x0c\x43onfirmation\x12\"\n\x0ctool_call_id\x18\x01 \x01(\tR\x0ctool_call_id\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12@\n\rauthorization\x18\x04 \x01(\x0b\x32).switchboard.tool.v1.PendingAuthorization\x12\x31\n\x04\x63\x61rd\x18\x05 \x01(\x0b\x32#.switchboard.dispatch.v1.CardIntent\"`\n\x10ListToolsRequest\x12\x17\n\x06server\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1f\n\x06\x66ormat\x18\x02 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x06openai\x12\x12\n\nnames_only\x18\x03 \x01(\x08\"=\n\x11ListToolsResponse\x12(\n\x05tools\x18\x01 \x03(\x0b\x32\x19.switchboard.tool.v1.Tool\"\x92\x04\n\x04Tool\x12\x13\n\x06server\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04name\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05title\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x17\n\npermission\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x13\n\x06\x65\x66\x66\x65\x63t\x18\x06 \x01(\tH\x05\x88\x01\x01\x12\x16\n\tsensitive\x18\x07 \x01(\x08H\x06\x88\x01\x01\x12\x17\n\nidempotent\x18\x08 \x01(\x08H\x07\x88\x01\x01\x12-\n\x0cinput_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\routput_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x05\x61lias\x18\x0b \x01(\tH\x08\x88\x01\x01\x12\x15\n\x08revision\x18\x0c \x01(\tH\t\x88\x01\x01\x12\x11\n\x04type\x18\r \x01(\tH\n\x88\x01\x01\x12\x33\n\x08\x66unction\x18\x0e \x01(\x0b\x32!.switchboard.tool.v1.FunctionToolB\t\n\x07_serverB\x07\n\x05_nameB\x08\n\x06_titleB\x0e\n\x0c_descriptionB\r\n\x0b_permissionB\t\n\x07_effectB\x0c\n\n_sensitiveB\r\n\x0b_idempotentB\x08\n\x06_aliasB\x0b\n\t_revisionB\x07\n\x05_type\"~\n\x0c\x46unctionTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\x18\n\x16GetCapabilitiesRequest\"l\n\x17GetCapabilitiesResponse\x12\x14\n\x07success\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12/\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32!.switchboard.tool.v1.CapabilitiesB\n\n\x08_success\"\xa0\x01\n\x0c\x43\x61pabilities\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x36\n\x07\x64omains\x18\x02 \x03(\x0b\x32%.switchboard.tool.v1.CapabilityDomain\x12G\n\ndata_types\x18\x03 \x03(\x0b\x32\'.switchboard.tool.v1.CapabilityDataTypeR\ndata_types\"o\n\x10\x43\x61pabilityDomain\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x36\n\x07\x61\x63tions\x18\x03 \x03(\x0b\x32%.switchboard.tool.v1.CapabilityAction\"\x7f\n\x10\x43\x61pabilityAction\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\npermission\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06server\x18\x04 \x01(\t\x12\x0c\n\x04tool\x18\x05 \x01(\t\"E\n\x12\x43\x61pabilityDataType\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07\x66ilters\x18\x02 \x03(\t\x12\x10\n\x08includes\x18\x03 \x03(\t2\x8d\x04\n\x0bToolService\x12s\n\x08\x43\x61llTool\x12$.switchboard.tool.v1.CallToolRequest\x1a%.switchboard.tool.v1.CallToolResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/api/tools/call:\x01*\x12\x8e\x01\n\x10\x45xecuteToolCalls\x12,.switchboard.tool.v1.ExecuteToolCallsRequest\x1a-.switchboard.tool.v1.ExecuteToolCallsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/tools/execute:\x01*\x12n\n\tListTools\x12%.switchboard.tool.v1.ListToolsRequest\x1a&.switchboard.tool.v1.ListToolsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/api/tools\x12\x87\x01\n\x0fGetCapabilities\x12+.switchboard.tool.v1.GetCapabilitiesRequest\x1a,.switchboard.tool.v1.GetCapabilitiesResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/capabilitiesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&switchboard/tool/v1/tool_service.proto\x12\x13switchboard.tool.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"switchboard/dispatch/v1/card.proto\x1a#switchboard/dispatch/v1/error.proto\x1a$switchboard/options/v1/options.proto\"\x95\x02\n\x0f\x43\x61llToolRequest\x12\x1e\n\x06server\x18\x01 \x01(\tB\x0e\xbaH\x07r\x02\x18\x64\xc8\x01\x01\xc8\xbb\x18\x07\x12\x1d\n\x04tool\x18\x02 \x01(\tB\x0f\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12#\n\treasoning\x18\x04 \x01(\tB\x10\xbaH\x05r\x03\x18\xd0\x0f\xc0\xbb\x18\x05\xc8\xbb\x18\x01\x12/\n\x0fidempotency_key\x18\x05 \x01(\tB\x16\xbaH\x0fr\r\x18\xc8\x01\x32\x08^[!-~]*$\xc8\xbb\x18\x07\x12\x1f\n\tthread_id\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\xc8\xbb\x18\x07\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x0f\n\x07\x63onfirm\x18\x08 \x01(\x08\"\x88\x02\n\x10\x43\x61llToolResponse\x12\x0f\n\x02ok\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x0e\n\x06server\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x04 \x01(\t\x12/\n\x06result\x18\x05 \x01(\x0b\x32\x1f.switchboard.tool.v1.ToolResult\x12\x33\n\x05\x65rror\x18\x06 \x01(\x0b\x32$.switchboard.dispatch.v1.ActionError\x12@\n\rauthorization\x18\x07 \x01(\x0b\x32).switchboard.tool.v1.PendingAuthorizationB\x05\n\x03_ok\"w\n\nToolResult\x12\x0f\n\x07message\x18\x01 \x01(\t\x12%\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x31\n\x04\x63\x61rd\x18\x03 \x01(\x0b\x32#.switchboard.dispatch.v1.CardIntent\"w\n\x14PendingAuthorization\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x1a\n\x08queue_id\x18\x02 \x01(\tR\x08queue_id\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nexpires_at\x18\x05 \x01(\t\"\x85\x01\n\rModelToolCall\x12\x1b\n\x02id\x18\x01 \x01(\tB\x0f\xbaH\x08r\x03\x18\xc8\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12\x15\n\x04type\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12@\n\x08\x66unction\x18\x03 \x01(\x0b\x32&.switchboard.tool.v1.ModelFunctionCallB\x06\xbaH\x03\xc8\x01\x01\"X\n\x11ModelFunctionCall\x12\x1d\n\x04name\x18\x01 \x01(\tB\x0f\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12$\n\targuments\x18\x02 \x01(\tB\x11\xbaH\x06r\x04\x18\xc0\x9a\x0c\xc0\xbb\x18\x05\xc8\xbb\x18\x07\"\xd6\x01\n\x17\x45xecuteToolCallsRequest\x12O\n\ntool_calls\x18\x01 \x03(\x0b\x32\".switchboard.tool.v1.ModelToolCallB\x0b\xbaH\x08\x92\x01\x02\x10@\xc8\x01\x01R\ntool_calls\x12\"\n\tthread_id\x18\x02 \x01(\tB\x0f\xbaH\x08r\x03\x18\x80\x01\xc8\x01\x01\xc8\xbb\x18\x07\x12#\n\treasoning\x18\x03 \x01(\tB\x10\xbaH\x05r\x03\x18\xd0\x0f\xc0\xbb\x18\x05\xc8\xbb\x18\x01\x12!\n\x07\x63onfirm\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\xf4\x03\"\x05r\x03\x18\x80\x01\"\xac\x01\n\x18\x45xecuteToolCallsResponse\x12\x15\n\x08\x63omplete\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x32\n\x08messages\x18\x02 \x03(\x0b\x32 .switchboard.tool.v1.ToolMessage\x12\x38\n\rconfirmations\x18\x03 \x03(\x0b\x32!.switchboard.tool.v1.ConfirmationB\x0b\n\t_complete\"^\n\x0bToolMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\"\n\x0ctool_call_id\x18\x02 \x01(\tR\x0ctool_call_id\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\"\xe1\x01\n\x0c\x43onfirmation\x12\"\n\x0ctool_call_id\x18\x01 \x01(\tR\x0ctool_call_id\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12@\n\rauthorization\x18\x04 \x01(\x0b\x32).switchboard.tool.v1.PendingAuthorization\x12\x31\n\x04\x63\x61rd\x18\x05 \x01(\x0b\x32#.switchboard.dispatch.v1.CardIntent\"`\n\x10ListToolsRequest\x12\x17\n\x06server\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1f\n\x06\x66ormat\x18\x02 \x01(\tB\x0f\xbaH\x0cr\nR\x00R\x06openai\x12\x12\n\nnames_only\x18\x03 \x01(\x08\"=\n\x11ListToolsResponse\x12(\n\x05tools\x18\x01 \x03(\x0b\x32\x19.switchboard.tool.v1.Tool\"\x92\x04\n\x04Tool\x12\x13\n\x06server\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04name\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05title\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x17\n\npermission\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x13\n\x06\x65\x66\x66\x65\x63t\x18\x06 \x01(\tH\x05\x88\x01\x01\x12\x16\n\tsensitive\x18\x07 \x01(\x08H\x06\x88\x01\x01\x12\x17\n\nidempotent\x18\x08 \x01(\x08H\x07\x88\x01\x01\x12-\n\x0cinput_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\routput_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\x05\x61lias\x18\x0b \x01(\tH\x08\x88\x01\x01\x12\x15\n\x08revision\x18\x0c \x01(\tH\t\x88\x01\x01\x12\x11\n\x04type\x18\r \x01(\tH\n\x88\x01\x01\x12\x33\n\x08\x66unction\x18\x0e \x01(\x0b\x32!.switchboard.tool.v1.FunctionToolB\t\n\x07_serverB\x07\n\x05_nameB\x08\n\x06_titleB\x0e\n\x0c_descriptionB\r\n\x0b_permissionB\t\n\x07_effectB\x0c\n\n_sensitiveB\r\n\x0b_idempotentB\x08\n\x06_aliasB\x0b\n\t_revisionB\x07\n\x05_type\"~\n\x0c\x46unctionTool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\x18\n\x16GetCapabilitiesRequest\"l\n\x17GetCapabilitiesResponse\x12\x14\n\x07success\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12/\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32!.switchboard.tool.v1.CapabilitiesB\n\n\x08_success\"\xa0\x01\n\x0c\x43\x61pabilities\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x36\n\x07\x64omains\x18\x02 \x03(\x0b\x32%.switchboard.tool.v1.CapabilityDomain\x12G\n\ndata_types\x18\x03 \x03(\x0b\x32\'.switchboard.tool.v1.CapabilityDataTypeR\ndata_types\"o\n\x10\x43\x61pabilityDomain\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x36\n\x07\x61\x63tions\x18\x03 \x03(\x0b\x32%.switchboard.tool.v1.CapabilityAction\"\x7f\n\x10\x43\x61pabilityAction\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\npermission\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06server\x18\x04 \x01(\t\x12\x0c\n\x04tool\x18\x05 \x01(\t\"E\n\x12\x43\x61pabilityDataType\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07\x66ilters\x18\x02 \x03(\t\x12\x10\n\x08includes\x18\x03 \x03(\t2\x8d\x04\n\x0bToolService\x12s\n\x08\x43\x61llTool\x12$.switchboard.tool.v1.CallToolRequest\x1a%.switchboard.tool.v1.CallToolResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/api/tools/call:\x01*\x12\x8e\x01\n\x10\x45xecuteToolCalls\x12,.switchboard.tool.v1.ExecuteToolCallsRequest\x1a-.switchboard.tool.v1.ExecuteToolCallsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/tools/execute:\x01*\x12n\n\tListTools\x12%.switchboard.tool.v1.ListToolsRequest\x1a&.switchboard.tool.v1.ListToolsResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/api/tools\x12\x87\x01\n\x0fGetCapabilities\x12+.switchboard.tool.v1.GetCapabilitiesRequest\x1a,.switchboard.tool.v1.GetCapabilitiesResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/capabilitiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,6 +63,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTETOOLCALLSREQUEST'].fields_by_name['thread_id']._serialized_options = b'\272H\010r\003\030\200\001\310\001\001\310\273\030\007'
   _globals['_EXECUTETOOLCALLSREQUEST'].fields_by_name['reasoning']._loaded_options = None
   _globals['_EXECUTETOOLCALLSREQUEST'].fields_by_name['reasoning']._serialized_options = b'\272H\005r\003\030\320\017\300\273\030\005\310\273\030\001'
+  _globals['_EXECUTETOOLCALLSREQUEST'].fields_by_name['confirm']._loaded_options = None
+  _globals['_EXECUTETOOLCALLSREQUEST'].fields_by_name['confirm']._serialized_options = b'\272H\r\222\001\n\020\364\003\"\005r\003\030\200\001'
   _globals['_LISTTOOLSREQUEST'].fields_by_name['server']._loaded_options = None
   _globals['_LISTTOOLSREQUEST'].fields_by_name['server']._serialized_options = b'\272H\004r\002\030d'
   _globals['_LISTTOOLSREQUEST'].fields_by_name['format']._loaded_options = None
@@ -76,45 +78,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLSERVICE'].methods_by_name['GetCapabilities']._loaded_options = None
   _globals['_TOOLSERVICE'].methods_by_name['GetCapabilities']._serialized_options = b'\202\323\344\223\002\023\022\021/api/capabilities'
   _globals['_CALLTOOLREQUEST']._serialized_start=264
-  _globals['_CALLTOOLREQUEST']._serialized_end=524
-  _globals['_CALLTOOLRESPONSE']._serialized_start=527
-  _globals['_CALLTOOLRESPONSE']._serialized_end=791
-  _globals['_TOOLRESULT']._serialized_start=793
-  _globals['_TOOLRESULT']._serialized_end=912
-  _globals['_PENDINGAUTHORIZATION']._serialized_start=914
-  _globals['_PENDINGAUTHORIZATION']._serialized_end=1033
-  _globals['_MODELTOOLCALL']._serialized_start=1036
-  _globals['_MODELTOOLCALL']._serialized_end=1169
-  _globals['_MODELFUNCTIONCALL']._serialized_start=1171
-  _globals['_MODELFUNCTIONCALL']._serialized_end=1259
-  _globals['_EXECUTETOOLCALLSREQUEST']._serialized_start=1262
-  _globals['_EXECUTETOOLCALLSREQUEST']._serialized_end=1441
-  _globals['_EXECUTETOOLCALLSRESPONSE']._serialized_start=1444
-  _globals['_EXECUTETOOLCALLSRESPONSE']._serialized_end=1616
-  _globals['_TOOLMESSAGE']._serialized_start=1618
-  _globals['_TOOLMESSAGE']._serialized_end=1712
-  _globals['_CONFIRMATION']._serialized_start=1715
-  _globals['_CONFIRMATION']._serialized_end=1940
-  _globals['_LISTTOOLSREQUEST']._serialized_start=1942
-  _globals['_LISTTOOLSREQUEST']._serialized_end=2038
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=2040
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=2101
-  _globals['_TOOL']._serialized_start=2104
-  _globals['_TOOL']._serialized_end=2634
-  _globals['_FUNCTIONTOOL']._serialized_start=2636
-  _globals['_FUNCTIONTOOL']._serialized_end=2762
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2764
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2788
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2790
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2898
-  _globals['_CAPABILITIES']._serialized_start=2901
-  _globals['_CAPABILITIES']._serialized_end=3061
-  _globals['_CAPABILITYDOMAIN']._serialized_start=3063
-  _globals['_CAPABILITYDOMAIN']._serialized_end=3174
-  _globals['_CAPABILITYACTION']._serialized_start=3176
-  _globals['_CAPABILITYACTION']._serialized_end=3303
-  _globals['_CAPABILITYDATATYPE']._serialized_start=3305
-  _globals['_CAPABILITYDATATYPE']._serialized_end=3374
-  _globals['_TOOLSERVICE']._serialized_start=3377
-  _globals['_TOOLSERVICE']._serialized_end=3902
+  _globals['_CALLTOOLREQUEST']._serialized_end=541
+  _globals['_CALLTOOLRESPONSE']._serialized_start=544
+  _globals['_CALLTOOLRESPONSE']._serialized_end=808
+  _globals['_TOOLRESULT']._serialized_start=810
+  _globals['_TOOLRESULT']._serialized_end=929
+  _globals['_PENDINGAUTHORIZATION']._serialized_start=931
+  _globals['_PENDINGAUTHORIZATION']._serialized_end=1050
+  _globals['_MODELTOOLCALL']._serialized_start=1053
+  _globals['_MODELTOOLCALL']._serialized_end=1186
+  _globals['_MODELFUNCTIONCALL']._serialized_start=1188
+  _globals['_MODELFUNCTIONCALL']._serialized_end=1276
+  _globals['_EXECUTETOOLCALLSREQUEST']._serialized_start=1279
+  _globals['_EXECUTETOOLCALLSREQUEST']._serialized_end=1493
+  _globals['_EXECUTETOOLCALLSRESPONSE']._serialized_start=1496
+  _globals['_EXECUTETOOLCALLSRESPONSE']._serialized_end=1668
+  _globals['_TOOLMESSAGE']._serialized_start=1670
+  _globals['_TOOLMESSAGE']._serialized_end=1764
+  _globals['_CONFIRMATION']._serialized_start=1767
+  _globals['_CONFIRMATION']._serialized_end=1992
+  _globals['_LISTTOOLSREQUEST']._serialized_start=1994
+  _globals['_LISTTOOLSREQUEST']._serialized_end=2090
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=2092
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=2153
+  _globals['_TOOL']._serialized_start=2156
+  _globals['_TOOL']._serialized_end=2686
+  _globals['_FUNCTIONTOOL']._serialized_start=2688
+  _globals['_FUNCTIONTOOL']._serialized_end=2814
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2816
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2840
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2842
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2950
+  _globals['_CAPABILITIES']._serialized_start=2953
+  _globals['_CAPABILITIES']._serialized_end=3113
+  _globals['_CAPABILITYDOMAIN']._serialized_start=3115
+  _globals['_CAPABILITYDOMAIN']._serialized_end=3226
+  _globals['_CAPABILITYACTION']._serialized_start=3228
+  _globals['_CAPABILITYACTION']._serialized_end=3355
+  _globals['_CAPABILITYDATATYPE']._serialized_start=3357
+  _globals['_CAPABILITYDATATYPE']._serialized_end=3426
+  _globals['_TOOLSERVICE']._serialized_start=3429
+  _globals['_TOOLSERVICE']._serialized_end=3954
 # @@protoc_insertion_point(module_scope)

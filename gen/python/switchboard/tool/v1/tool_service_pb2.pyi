@@ -34,6 +34,7 @@ class CallToolRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     THREAD_ID_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     server: _builtins.str
     """server is the MCP server that has the tool."""
     tool: _builtins.str
@@ -46,6 +47,8 @@ class CallToolRequest(_message.Message):
     """thread_id is the conversation that the call belongs to, where there is one."""
     dry_run: _builtins.bool
     """dry_run asks what the call would do, and does nothing: result.data is then a Preview."""
+    confirm: _builtins.bool
+    """confirm has a person decide on the call first, also where policy does not ask for one. It takes nothing away that policy asks for."""
     @_builtins.property
     def arguments(self) -> _struct_pb2.Struct:
         """arguments are the tool's, in the JSON form that its input schema describes."""
@@ -60,10 +63,11 @@ class CallToolRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         thread_id: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
+        confirm: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "dry_run", b"dry_run", "idempotency_key", b"idempotency_key", "reasoning", b"reasoning", "server", b"server", "thread_id", b"thread_id", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "confirm", b"confirm", "dry_run", b"dry_run", "idempotency_key", b"idempotency_key", "reasoning", b"reasoning", "server", b"server", "thread_id", b"thread_id", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,6 +266,7 @@ class ExecuteToolCallsRequest(_message.Message):
     TOOL_CALLS_FIELD_NUMBER: _builtins.int
     THREAD_ID_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     thread_id: _builtins.str
     """thread_id is the conversation."""
     reasoning: _builtins.str
@@ -270,16 +275,21 @@ class ExecuteToolCallsRequest(_message.Message):
     def tool_calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelToolCall]:
         """tool_calls are the calls, in the model's order."""
 
+    @_builtins.property
+    def confirm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """confirm names functions that a person has to decide on in this conversation, as in CallToolRequest."""
+
     def __init__(
         self,
         *,
         tool_calls: _abc.Iterable[Global___ModelToolCall] | None = ...,
         thread_id: _builtins.str = ...,
         reasoning: _builtins.str = ...,
+        confirm: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasoning", b"reasoning", "thread_id", b"thread_id", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm", b"confirm", "reasoning", b"reasoning", "thread_id", b"thread_id", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
