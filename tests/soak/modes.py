@@ -21,19 +21,19 @@ class Mode:
     effect: str
     code: str
     server: str = "faulty"
-    seconds: float = 10.0
+    seconds: float = 30.0
     """The call's deadline. Short where the outcome is that it passes."""
 
 
 _IMPATIENT: Final = 0.3
 
 
-def _call(name: str, what: str, *stated: str, seconds: float = 10.0) -> Mode:
+def _call(name: str, what: str, *stated: str, seconds: float = 30.0) -> Mode:
     outcome, effect, code = stated
     return Mode(name=name, what=what, outcome=outcome, effect=effect, code=code, seconds=seconds)
 
 
-def _sessions(name: str, what: str, *stated: str, seconds: float = 10.0) -> Mode:
+def _sessions(name: str, what: str, *stated: str, seconds: float = 30.0) -> Mode:
     return replace(_call(name, what, *stated, seconds=seconds), server="sessions")
 
 

@@ -44,8 +44,7 @@ async def test_a_pause_that_ends_before_the_deadline_is_waited_for_and_one_serve
     rate = Rate(clock=clock)
     paused = ResilientClient(McpClient("paused", faulty.url, session=pool), rate=rate)
     other = ResilientClient(McpClient("other", faulty.url, session=pool))
-    begun = clock()
-    rate.pause(0.3)
+    rate.pause(1.0)
 
     at_once, waited = await asyncio.gather(
         other.call("echo", b"{}", deadline=within(5)), paused.call("echo", b"{}", deadline=within(5))
@@ -53,9 +52,8 @@ async def test_a_pause_that_ends_before_the_deadline_is_waited_for_and_one_serve
 
     assert isinstance(at_once.outcome, ToolSucceeded)
     assert isinstance(waited.outcome, ToolSucceeded)
-    assert at_once.latency < 0.25
-    assert waited.latency > 0.29
-    assert clock() - begun < 3
+    assert at_once.latency < 0.9
+    assert waited.latency > 0.95
 
 
 async def test_a_server_cannot_have_itself_left_alone_for_more_than_a_minute() -> None:
@@ -75,7 +73,7 @@ async def test_calls_come_as_a_burst_and_then_at_the_rate() -> None:
     waits = await asyncio.gather(*(rate.acquire(within(5)) for _ in range(15)))
 
     assert waits == [None] * 15
-    assert 0.19 < clock() - begun < 2
+    assert 0.19 < clock() - begun < 5
 
 
 async def test_whoever_would_wait_past_the_deadline_is_told_at_once_and_uses_no_turn() -> None:
