@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -134,8 +134,13 @@ class McpClient:
             return result
         return replies.tool_reply(self.server_name, result)
 
-    async def list_tools(self, deadline: float, *, correlation_id: str | None = None) -> ToolList | Fault:
-        """Return every tool that the server lists and that can be used, page by page, each as the server wrote it."""
+    async def list_tools(
+        self, deadline: float, *, correlation_id: str | None = None, on_page: Callable[[int], None] | None = None
+    ) -> ToolList | Fault:
+        """Return every tool that the server lists and that can be used, page by page, each as the server wrote it.
+
+        `on_page` gets how many there were after each page.
+        """
         context = _context(correlation_id, None, None)
         listing = Listing(self._limits)
         cursor: str | None = None
@@ -146,6 +151,8 @@ class McpClient:
             refused = Code.BAD_REPLY if isinstance(result, InputRequired) else listing.add(result)
             if refused is not None:
                 return faults.protocol(self.server_name, refused)
+            if on_page is not None:
+                on_page(listing.count)
             cursor = listing.next_cursor
             if cursor is None:
                 listed = listing.tool_list()

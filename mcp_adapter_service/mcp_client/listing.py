@@ -45,6 +45,11 @@ class Listing:
             self._ttl_ms = min(ttl, _LONGEST_TTL_MS if self._ttl_ms is None else self._ttl_ms)
         return self._turn(page.get("nextCursor"))
 
+    @property
+    def count(self) -> int:
+        """How many tools are listed so far, those left out among them."""
+        return self._count
+
     def tool_list(self) -> ToolList:
         """Return the list."""
         return ToolList(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 from switchboard.registry.v1 import server_registry_service_pb2 as pb
 
-from mcp_adapter_service.mcp_client import Fault
+from mcp_adapter_service.mcp_client import Fault, ToolList
 from mcp_adapter_service.registry import listing
 from mcp_adapter_service.registry.clients import open_client
 from mcp_adapter_service.registry.endpoint import Endpoints, Forbidden
@@ -72,7 +72,12 @@ class Registrar:
             if isinstance(alive, Fault):
                 raise CannotRegister(alive.text)
             yield Step(f"It speaks MCP of {client.protocol_version}; listing its tools")
-            listed = await client.list_tools(deadline)
+            pages: asyncio.Queue[int] = asyncio.Queue()
+            listing_tools = asyncio.create_task(client.list_tools(deadline, on_page=pages.put_nowait), name="list-tools")
+            opened.push_async_callback(_cancelled, listing_tools)
+            async for count in _until_done(pages, listing_tools):
+                yield Step(f"It listed {count} tools so far")
+            listed = listing_tools.result()
             if isinstance(listed, Fault):
                 raise CannotRegister(listed.text)
             yield Step(f"It lists {len(listed.tools) + len(listed.left_out)} tools; checking their schemas")
@@ -106,6 +111,27 @@ class Registrar:
             timeout_seconds=request.timeout_seconds or _DEFAULT_TIMEOUT_SECONDS,
             protocol_version="",
         )
+
+
+async def _until_done(pages: asyncio.Queue[int], task: asyncio.Task[ToolList | Fault]) -> AsyncIterator[int]:
+    """Yield what comes through `pages` until `task` is done."""
+    while True:
+        page = asyncio.ensure_future(pages.get())
+        try:
+            await asyncio.wait({page, task}, return_when=asyncio.FIRST_COMPLETED)
+            if not page.done():
+                break
+            yield page.result()
+        finally:
+            page.cancel()
+    while not pages.empty():
+        yield pages.get_nowait()
+
+
+async def _cancelled(task: asyncio.Task[ToolList | Fault]) -> None:
+    """End a task that nobody waits for any more."""
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _checked(found: Listing) -> list[Step]:

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
+from psycopg import conninfo
 from switchboard.options.v1 import options_pb2
 from switchboard.registry.v1 import server_registry_service_pb2 as pb
 
@@ -23,7 +24,7 @@ async def test_a_server_is_looked_at_step_by_step_pinned_and_kept(operator: Oper
     steps = await operator.register("jira", server.url)
     told = " | ".join(step.step for step in steps)
     assert "2026-07-28" in told
-    assert "3 tools" in told
+    assert "It listed 2 tools so far | It listed 3 tools so far | It lists 3 tools" in told
     assert [step.done for step in steps] == [False] * (len(steps) - 1) + [True]
     kept = steps[-1].server
     assert (kept.name, kept.protocol_version, kept.registered_by, kept.timeout_seconds) == (
@@ -101,6 +102,11 @@ async def test_a_server_that_cannot_be_reached_is_not_kept(operator: Operator) -
 
 async def test_a_server_that_is_not_mcp_is_not_kept(operator: Operator, server: ThirdParty) -> None:
     assert await operator.refused("website", server.url.replace("/mcp", "/elsewhere"))
+
+
+async def test_a_redirect_is_not_followed(operator: Operator, server: ThirdParty) -> None:
+    server.redirect = "https://example.com/mcp"
+    assert "redirects elsewhere" in await operator.refused("redirected", server.url)
 
 
 @pytest.mark.parametrize(
@@ -288,3 +294,33 @@ async def test_what_is_said_of_a_tool_is_kept_and_every_change_is_written_down(
     assert {row[2:] for row in rows} == {("operator-1", "corr-1")}
     with psycopg.connect(database.url("switchboard_adapter")) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("delete from adapter.registered_server_history")
+
+
+async def test_registered_tools_are_called_while_postgres_is_away(
+    adapters: Adapters, server: ThirdParty, database: MigratedDatabase
+) -> None:
+    process = adapters()
+    name = conninfo.conninfo_to_dict(database.owner_url)["dbname"]
+    elsewhere = conninfo.make_conninfo(database.owner_url, dbname="postgres")
+    async with grpc.aio.insecure_channel(process.target) as channel:
+        operator = Operator(channel)
+        await operator.register("steady", server.url)
+        with psycopg.connect(elsewhere, autocommit=True) as connection:
+            connection.execute(f'alter database "{name}" allow_connections false')
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+            try:
+                assert (await operator.call("steady", "find_ticket")).result_json
+                assert "steady" in [listed.name for listed in await operator.servers()]
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await operator.enable("steady", "find_ticket")
+                assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+            finally:
+                connection.execute(f'alter database "{name}" allow_connections true')
+
+        async def back() -> bool:
+            try:
+                return bool((await operator.enable("steady", "find_ticket")).enabled_for_all)
+            except grpc.aio.AioRpcError:
+                return False
+
+        await eventually(back, 20)

@@ -18,7 +18,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PAGE = 2
@@ -39,6 +39,7 @@ class ThirdParty:
         self.listings = 0
         self.ttl_ms = 0
         self.token: str | None = None
+        self.redirect: str | None = None
         self.holding = threading.Event()
         self.released = threading.Event()
         self.url = ""
@@ -63,14 +64,17 @@ class ThirdParty:
         return types.CallToolResult(content=[types.TextContent(text="done")], structured_content=answer)
 
 
-class _Token:
-    """Turns away what does not have the server's token."""
+class _Door:
+    """Turns away what does not have the server's token, and sends away where that is wanted."""
 
     def __init__(self, app: ASGIApp, state: ThirdParty) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._state.redirect:
+            await RedirectResponse(self._state.redirect)(scope, receive, send)
+            return
         wanted = self._state.token
         if scope["type"] == "http" and wanted and Request(scope).headers.get("authorization") != f"Bearer {wanted}":
             refused: Response = JSONResponse({"error": "unauthorized"}, status_code=401)
@@ -87,7 +91,7 @@ def third_party() -> Iterator[ThirdParty]:
         "third-party", on_list_tools=state.on_list, on_call_tool=state.on_call, get_tool_input_schema=lambda _: {"type": "object"}
     )
     app = server.streamable_http_app(json_response=True, stateless_http=True)
-    app.user_middleware.append(Middleware(_Token, state=state))
+    app.user_middleware.append(Middleware(_Door, state=state))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         state.url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
         config = uvicorn.Config(app, http="httptools", loop="asyncio", log_level="critical", lifespan="on")
