@@ -94,7 +94,9 @@ class Settler:
             await connection.execute(QUERIES["begin_again"].encode(), {"id": action_id, "writer": self._writer.writer_id})
             length = await self._write(connection, [event])
         self._writer.adopted([action_id], length - 1)
-        intent = Intent(action_id=action_id, tool_key=claim["tool_key"], claimed=True, retry_of=claim["retry_of"] or "")
+        retry_of = claim["retry_of"] or ""
+        # A call that came to nothing before it reached the tool leaves unknown what was unknown.
+        intent = Intent(action_id=action_id, tool_key=claim["tool_key"], claimed=True, retry_of=retry_of, repeated=True)
         await self._execution.carry_out(kept, intent)
 
     async def _hold(self, connection: Connection, action_id: str, finding: Finding) -> Row | None:

@@ -212,7 +212,7 @@ async def test_a_hostile_schema_costs_little_whatever_is_sent(register: Register
     [(path, rule, known)] = await wrong(register, deep)
     assert path.startswith("arguments.deep.deep.")
     assert (rule, known) == ("required", True)
-    assert await wrong(register, {"union": [], "when": 7}) == [
+    assert sorted(await wrong(register, {"union": [], "when": 7})) == [
         ("arguments.union", "anyOf", True),
         ("arguments.when", "type", True),
     ]

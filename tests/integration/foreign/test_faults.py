@@ -160,6 +160,19 @@ async def test_a_lost_answer_of_a_tool_that_is_not_idempotent_stays_unknown_unti
     assert len(ops.adapter.calls) == 1
 
 
+async def test_a_retry_that_the_adapter_refuses_leaves_unknown_what_was_unknown(ops: Scripted) -> None:
+    ops.adapter.behaviour = LOST
+    await ops.call("ops", "deploy", {"to": "production"}, idempotencyKey="k-1")
+    ops.adapter.behaviour = NOT_AS_PINNED
+    [row] = ops.actions("ops/deploy")
+    assert ops.dispatch.channel is not None
+    stub = action_log_service_pb2_grpc.ActionLogServiceStub(ops.dispatch.channel)
+    retry = action_log_service_pb2.SettleActionRequest(id=row["id"], settlement=Settlement.RETRY)
+    await stub.SettleAction(retry, metadata=OPERATOR, timeout=SECONDS)
+    assert len(ops.adapter.calls) == 2
+    assert [row["status"] for row in ops.actions("ops/deploy")] == ["OUTCOME_UNKNOWN"]
+
+
 async def test_one_that_we_configured_as_idempotent_is_called_again_with_the_same_key(ops: Scripted) -> None:
     ops.adapter.behaviour = LOST
     first = await ops.call("ops", "retry", {}, idempotencyKey="k-1")
