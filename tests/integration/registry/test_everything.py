@@ -102,7 +102,6 @@ async def test_it_is_registered_over_streamable_http_and_its_tools_are_called(op
     await look_and_call(operator, "over_http")
 
 
-@pytest.mark.requirement("S3.5")
 async def test_it_is_started_here_and_its_tools_are_called(operator: Operator, everything: list[str]) -> None:
     steps = await operator.register("over_stdio", command=[*everything, "stdio"])
     assert steps[-1].HasField("server"), steps[-1].error

@@ -19,7 +19,6 @@ from tests.integration.registry.operator import Operator
 from tests.integration.registry.third_party import ThirdParty, tool
 
 
-@pytest.mark.requirement("S4.24")
 async def test_a_server_is_looked_at_step_by_step_pinned_and_kept(operator: Operator, server: ThirdParty) -> None:
     steps = await operator.register("jira", server.url)
     told = " | ".join(step.step for step in steps)
@@ -200,6 +199,7 @@ async def test_a_credential_by_reference_is_for_the_address_and_tenants_that_the
         await operator.remove("referred")
 
 
+@pytest.mark.requirement("S4.24")
 async def test_two_tenants_have_two_servers_of_one_name(
     operator: Operator, channel: grpc.aio.Channel, server: ThirdParty
 ) -> None:
@@ -260,7 +260,7 @@ async def test_a_removed_server_finishes_the_calls_that_began_and_takes_no_new_o
     assert (await held).result_json == b'{"done":"find_ticket"}'
 
 
-@pytest.mark.requirement("S4.21", "S4.23")
+@pytest.mark.requirement("S4.24")
 async def test_what_is_said_of_a_tool_is_kept_and_every_change_is_written_down(
     operator: Operator, server: ThirdParty, database: MigratedDatabase
 ) -> None:

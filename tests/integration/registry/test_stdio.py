@@ -64,6 +64,7 @@ async def pid_of(operator: Operator) -> int:
     return int(told(await operator.call("program", "echo"))["pid"])
 
 
+@pytest.mark.requirement("S3.5")
 async def test_a_program_is_registered_and_called_many_times_at_once(operator: Operator, started: str) -> None:
     kept = await operator.server(started)
     assert list(kept.command[:2]) == PROGRAM[:2]
