@@ -83,10 +83,7 @@ class StdioExchange:
         modern = headers.get(wire.VERSION) == wire.MODERN
         message = await child.ask(body, request_id, deadline, on_progress, modern=modern)
         if isinstance(message, Fault):
-            if request_id == _HANDSHAKE_ID and child.alive:
-                # A late answer to it would be taken for that to the next handshake.
-                self._give_up(child)
-            return message
+            return self._without_handshake(child, message) if request_id == _HANDSHAKE_ID else message
         return Answer(message, 200, str(child.number))
 
     async def post(self, body: bytes, headers: Mapping[str, str], deadline: float) -> Fault | None:
@@ -135,6 +132,13 @@ class StdioExchange:
             return child
         finally:
             self._starting = None
+
+    def _without_handshake(self, child: Child, fault: Fault) -> Fault:
+        if not child.alive:
+            return faults.refused(self.server, Code.NOT_RUNNING, retry_after=self._pause)
+        # A late answer to it would be taken for that to the next handshake.
+        self._give_up(child)
+        return fault
 
     def _has_ended(self, child: Child) -> None:
         """Let a program that does not stay wait longer every time."""

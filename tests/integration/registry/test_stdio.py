@@ -162,7 +162,7 @@ async def test_a_program_with_a_session_gets_another_after_its_end(operator: Ope
 
 
 async def test_a_program_that_cannot_be_started_is_not_kept(operator: Operator) -> None:
-    assert await operator.refused("missing", command=["/nowhere/program"])
+    assert "if its command is right" in await operator.refused("missing", command=["/nowhere/program"])
 
 
 async def test_what_a_program_writes_is_in_no_log(operator: Operator, started: str, adapter: AdapterProcess) -> None:
