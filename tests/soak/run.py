@@ -76,7 +76,9 @@ class _Round:
     def __init__(self, urls: dict[str, str], pool: aiohttp.ClientSession, findings: Findings) -> None:
         self.clients = {name: McpClient(name, url, "token", session=pool, limits=_LIMITS) for name, url in urls.items()}
         # What holds and releases the neighbours is no part of what is tried: its connections are its own.
-        self.controls = {name: McpClient(name, urls[name], session=pool) for name in ("faulty", "healthy", "sessions")}
+        self.controls = {
+            name: McpClient(name, urls[name], session=pool) for name in ("faulty", "smuggling", "healthy", "sessions")
+        }
         self._findings = findings
         self._number = 0
 

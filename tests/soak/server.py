@@ -299,7 +299,12 @@ LISTS: Final = {
 
 async def serve() -> None:
     """Serve until standard input ends."""
-    servers: dict[str, FaultyServer] = {"faulty": SoakServer(), "healthy": SoakServer(), "sessions": SessionServer()}
+    servers: dict[str, FaultyServer] = {
+        "faulty": SoakServer(),
+        "smuggling": SoakServer(),
+        "healthy": SoakServer(),
+        "sessions": SessionServer(),
+    }
     servers |= {name: ListServer(page) for name, page in LISTS.items()}
     async with AsyncExitStack() as opened:
         for server in servers.values():

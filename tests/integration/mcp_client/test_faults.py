@@ -25,7 +25,7 @@ from mcp_adapter_service.mcp_client import (
 )
 from tests.integration.mcp_client.conftest import until, within
 from tests.integration.mcp_client.faulty_server import FaultyServer
-from tests.integration.mcp_client.raw_http import Peer, respond
+from tests.integration.mcp_client.raw_http import Peer, answer, respond
 
 _SMALL = ClientLimits(max_reply_bytes=65_536, handshake_seconds=2.0, connect_seconds=0.5)
 
@@ -159,6 +159,34 @@ async def test_a_connection_that_the_server_closed_while_idle_is_not_used_again(
         await until(lambda: faulty.open_connections == 0)
 
     assert faulty.calls["echo_and_close"] == 5
+
+
+async def test_a_connection_on_which_something_came_unasked_is_not_used_again(
+    faulty: FaultyServer, pool: aiohttp.ClientSession
+) -> None:
+    smuggle, smuggled = asyncio.Event(), asyncio.Event()
+
+    async def twice(peer: Peer, request: dict[str, Any]) -> None:
+        await answer(peer, request, {"content": [], "structuredContent": {"n": 1}})
+        await smuggle.wait()
+        # What the next call would be answered with, were it sent on this connection.
+        await answer(peer, {"id": request["id"] + 1}, {"content": [], "structuredContent": {"smuggled": True}})
+        smuggled.set()
+
+    faulty.behaviours["twice"] = twice
+    client = McpClient("faulty", faulty.url, session=pool)
+    first = await client.call_tool("twice", b"{}", deadline=within(5))
+    smuggle.set()
+    await asyncio.wait_for(smuggled.wait(), 5)
+    turn = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, turn.set)
+    await turn.wait()
+
+    second = await client.call_tool("echo", b'{"n":2}', deadline=within(5))
+
+    assert isinstance(first, ToolSucceeded)
+    assert isinstance(second, ToolSucceeded)
+    assert second.structured == {"n": 2}
 
 
 async def test_retry_after_is_read(faulty: FaultyServer, pool: aiohttp.ClientSession) -> None:
