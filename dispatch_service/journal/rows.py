@@ -147,6 +147,9 @@ def settled(action_id: str, at: datetime, of: dict[str, Any]) -> records.Closing
     """An earlier attempt whose outcome was not known turns out to have the outcome of its repetition."""
     taken = ("status", "external_id", "vendor_reference", "updated_at")
     row = {key: value for key, value in of.items() if key in taken}
+    if row.get("status") == "SUCCEEDED":
+        # What was said when nobody knew is no longer so.
+        row |= {"error_code": "", "error_details": ""}
     return records.Closing(action_id=action_id, type=records.SETTLED, at=at, row=row)
 
 

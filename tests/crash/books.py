@@ -61,6 +61,11 @@ class ActionLog:
         """What is still under way; some of it where there is much."""
         return [_entry(row) for status in UNFINISHED for row in self._page({"status": status})["entries"]]
 
+    def unsettled(self) -> list[str]:
+        """Conversations with an attempt on record as unknown beside one that was done: recovery has yet to see that."""
+        unknown = {row["threadId"] for row in self._page({"status": "OUTCOME_UNKNOWN"})["entries"]}
+        return [thread for thread in unknown if self._page({"thread_id": thread, "status": "SUCCEEDED"})["entries"]]
+
     def all(self) -> list[Entry]:
         """Every row."""
         return [_entry(row) for row in self._rows()]

@@ -59,7 +59,11 @@ def crash(stack: RunningStack, *, kills: int, seed: int, recovery_seconds: float
     load, killed = asyncio.run(_load_and_kill(stack, kills=kills, seed=seed, recovery_seconds=recovery_seconds, say=say))
     say(f"recovering: {len(load.orders)} orders were made")
     log = ActionLog(stack)
-    wait_until(lambda: _everything_runs(stack) and not log.unfinished(), recovery_seconds, "the stack has not recovered")
+    wait_until(
+        lambda: _everything_runs(stack) and not log.unfinished() and not log.unsettled(),
+        recovery_seconds,
+        "the stack has not recovered",
+    )
     entries = log.all()
     reckoning = reckon(load.orders, entries, effects(stack))
     verified = stack.command("verify-log")
