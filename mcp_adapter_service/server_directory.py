@@ -55,7 +55,7 @@ class ServerDirectory:
         self._registered: dict[Key, ToolServer] = {}
         self._kept: dict[Key, KeptServer] = {}
         self._problems: dict[Key, str] = {}
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], ToolServer] = {}
 
     def find(self, name: str, tenant: str) -> ToolServer | None:
         """Return a server as a tenant has it. Raises ServerUnusable."""
@@ -105,12 +105,14 @@ class ServerDirectory:
             self._kept[key] = kept
 
     async def close(self) -> None:
-        """Close every server."""
-        for task in self._retiring:
+        """Close every server, those too that still wait for their last calls."""
+        servers = [*self.all(), *self._retiring.values()]
+        retiring = set(self._retiring)
+        for task in retiring:
             task.cancel()
-        if self._retiring:
-            await asyncio.wait(self._retiring)
-        await asyncio.gather(*(server.close() for server in self.all()))
+        if retiring:
+            await asyncio.wait(retiring)
+        await asyncio.gather(*(server.close() for server in servers))
 
     def _open(self, kept: KeptServer) -> None:
         try:
@@ -135,8 +137,8 @@ class ServerDirectory:
         server = self._registered.pop(key, None)
         if server is not None:
             task = asyncio.create_task(server.retire(), name=f"retire-{server.name}")
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._retiring[task] = server
+            task.add_done_callback(lambda done: self._retiring.pop(done, None))
 
 
 def _elsewhere(before: KeptServer, after: KeptServer) -> bool:

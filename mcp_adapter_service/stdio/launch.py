@@ -1,5 +1,7 @@
 """Start a program so that it cannot outlive the adapter: tie its life to the parent's, then become it.
 
+When the adapter is killed, the kernel kills the program; what that started itself ends when it notices, or not at all.
+
 Above: `exchange` runs this file with `python -I -S`, so that nothing of Python runs between fork and exec in the adapter itself,
 which has threads. Below: the program, which takes over this process and its pid.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -129,7 +130,9 @@ async def test_a_program_ends_with_the_adapter(adapters: Adapters, tmp_path: Pat
         operator = Operator(channel, tenant="leaving")
         await operator.register("program", command=[*PROGRAM, str(tmp_path)])
         pid = await pid_of(operator)
+    left = None
     if kill:
+        left = int((tmp_path / "pids").read_text().split()[1])
         process.kill()
     else:
         process.terminate()
@@ -138,10 +141,18 @@ async def test_a_program_ends_with_the_adapter(adapters: Adapters, tmp_path: Pat
         return not alive(pid)
 
     await eventually(ended, 15)
+    if left is not None:
+        os.kill(left, signal.SIGKILL)
     process.start()
     async with grpc.aio.insecure_channel(process.target) as channel:
         await Operator(channel, tenant="leaving").remove("program")
     process.stop()
+
+    async def nothing_is_left() -> bool:
+        pids = {int(pid) for pid in (tmp_path / "pids").read_text().split()}
+        return not any(alive(pid) for pid in pids - {left})
+
+    await eventually(nothing_is_left, 15)
 
 
 async def test_a_program_that_says_that_its_tools_changed_is_looked_at_at_once(operator: Operator) -> None:
