@@ -92,7 +92,9 @@ class Work:
         """Work until cancelled, and then finish what is under way. A database that is away is tried again."""
         # The library writes its arguments and the texts of exceptions into its log lines; what is worth a line has one here.
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-        while True:
+        this = asyncio.current_task()
+        # The library may take a cancellation for its own and return as if all were well: it was meant for us, too.
+        while this is None or not this.cancelling():
             try:
                 await self._work()
             except Exception:
