@@ -20,7 +20,8 @@ def caller(role: str, *, subject: str = "", tenant: str = TENANT, **claims: Any)
         "iss": SERVICES if kind else PEOPLE,
         "sub": subject or f"the-{role}",
         "iat": now,
-        "exp": now + 600,
+        # Longer than the whole suite takes: some tests make their callers when they are collected.
+        "exp": now + 14_400,
         "tenant": tenant,
         "role": role,
         **({"kind": kind} if kind else {"auth_time": now}),

@@ -55,7 +55,8 @@ def token_requirements(settings: EnvoySettings) -> dict[str, dict[str, Any]]:
 
 def _dispatch_cluster(settings: EnvoySettings) -> dict[str, Any]:
     cluster = _cluster(DISPATCH_CLUSTER, settings.dispatch, http2=True)
-    cluster["lb_policy"] = "LEAST_REQUEST"
+    # In turn, not by fewest calls under way: a replica that just went has none, and would be chosen again and again.
+    cluster["lb_policy"] = "ROUND_ROBIN"
     if settings.dispatch_tls:
         cluster["transport_socket"] = _mutual_tls(settings.dispatch_tls, "h2")
     if settings.health_checks:

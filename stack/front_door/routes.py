@@ -199,7 +199,7 @@ _ANOTHER_REPLICA: dict[str, Any] = {
             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
         }
     ],
-    "host_selection_retry_max_attempts": 3,
+    "host_selection_retry_max_attempts": 5,
 }
 
 # A stream ends when one side ends it.
