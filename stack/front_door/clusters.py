@@ -65,7 +65,8 @@ def _dispatch_cluster(settings: EnvoySettings) -> dict[str, Any]:
                 "timeout": "2s",
                 "interval": "1s",
                 "no_traffic_interval": "1s",
-                "unhealthy_interval": "0.5s",
+                # One that came back is asked again soon.
+                "unhealthy_interval": "0.2s",
                 "unhealthy_threshold": 2,
                 "healthy_threshold": 1,
                 "grpc_health_check": {},

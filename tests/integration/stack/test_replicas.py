@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.clicks import AVAILABILITY, BOOKING, ESTIMATE, FLOW, Operator, Vendor, Visitor, open_day
+from tests.fix_sandbox import wait_until
 from tests.fix_stack import RunningStack
 
 TWO_OF_EACH = {"SWITCHBOARD_DISPATCH_REPLICAS": "2", "SWITCHBOARD_ADAPTER_REPLICAS": "2"}
@@ -95,7 +96,33 @@ def test_the_journals_tell_the_same_of_both(single: RunningStack, double: Runnin
     assert told[1] == told[0] != []
 
 
+def _clicks_of_each(stack: RunningStack) -> dict[str, float]:
+    """How many actions each dispatch process counted."""
+    return {
+        process.name: sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in httpx.get(process.metrics, timeout=10).text.splitlines()
+            if line.startswith("switchboard_actions_total{")
+        )
+        for process in stack.processes()
+        if process.name.startswith("dispatch_service")
+    }
+
+
+def _wait_until_both_are_asked(stack: RunningStack) -> None:
+    """A process that started again is asked once the door's health check has seen it, which takes a moment."""
+
+    def both() -> bool:
+        before = _clicks_of_each(stack)
+        for _ in range(8):
+            Visitor(stack).send(AVAILABILITY, {"serviceId": "drain-cleaning"})
+        return all(count > before[name] for name, count in _clicks_of_each(stack).items())
+
+    wait_until(both, 20, "the door does not ask both replicas")
+
+
 def test_every_replica_takes_part(double: RunningStack) -> None:
+    _wait_until_both_are_asked(double)
     visitors = [Visitor(double) for _ in range(16)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda visitor: visitor.click(BOOKING, visitor.booking()), visitors))
@@ -115,6 +142,7 @@ def test_every_replica_takes_part(double: RunningStack) -> None:
 
 @pytest.mark.parametrize("gone", ["", "-2"])
 def test_with_one_of_each_killed_every_booking_works_at_once(double: RunningStack, gone: str) -> None:
+    _wait_until_both_are_asked(double)
     killed = {name: double.kill(name) for name in (f"dispatch_service{gone}", f"mcp_adapter_service{gone}")}
     for _ in range(6):
         visitor = Visitor(double)
@@ -127,6 +155,7 @@ def test_with_one_of_each_killed_every_booking_works_at_once(double: RunningStac
 
 
 def test_while_one_of_each_is_stopped_the_others_do_its_work(double: RunningStack) -> None:
+    _wait_until_both_are_asked(double)
     for name in ("dispatch_service", "mcp_adapter_service-2"):
         double.stop(name)
     visitor = Visitor(double)
